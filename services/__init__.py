@@ -1,0 +1,1 @@
+"""The services. They know each other only by their messages."""

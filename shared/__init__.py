@@ -1,0 +1,1 @@
+"""What every service stands on: messages, the event log, the application, the consumers."""

@@ -1,0 +1,157 @@
+"""The only file that reads the environment. One typed object, handed down from the start.
+
+Every wrong setting is named with what is allowed. ``docs/reference/settings.md`` lists them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from shared.refusals import refusal
+
+Mode = Literal["sandbox", "live"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an installation can set. Durations are in seconds unless the name says otherwise."""
+
+    mode: Mode
+    data: Path
+    host: str
+    port: int
+    public_url: str
+    key_file: Path
+    stripe_secret_key: str | None
+    stripe_publishable_key: str | None
+    stripe_webhook_secret: str | None
+    stripe_api_base: str | None
+    stripe_script_url: str | None
+    stripe_timeout: float
+    support_address: str
+    log_level: str
+    log_json: bool | None
+    hold_minutes: int
+    numbers_per_city: int
+    numbers_held: int
+    quarantine_days: int
+    rate_limit: str
+    failpoint: str | None
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether money and numbers are play ones."""
+        return self.mode == "sandbox"
+
+    @property
+    def base_url(self) -> str:
+        """Where the gateway listens."""
+        return f"http://{self.host}:{self.port}"
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Reads ``PBXIM_*``. Raises ``setting_invalid`` naming the setting and what is allowed."""
+    return _checked(_read(_Reader(os.environ if environ is None else environ)))
+
+
+class _Reader:
+    """Takes settings out of a mapping, one kind of value per method."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(name) or default
+
+    def maybe(self, name: str) -> str | None:
+        return self._environ.get(name) or None
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> Any:
+        found = self._environ.get(name, "")
+        if found not in allowed:
+            raise _invalid(name, found, "one of: " + ", ".join(allowed))
+        return found
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        found = self._environ.get(name) or str(default)
+        try:
+            number = float(found)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise _invalid(name, found, f"a number from {low:g} to {high:g}")
+        return number
+
+    def flag(self, name: str) -> bool | None:
+        found = self._environ.get(name)
+        if not found:
+            return None
+        if found not in {"0", "1"}:
+            raise _invalid(name, found, "0 or 1")
+        return found == "1"
+
+    def listen(self, name: str, default: str) -> tuple[str, int]:
+        found = self.text(name, default)
+        host, _, port = found.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004  # TCP.
+            raise _invalid(name, found, "host:port, as in 127.0.0.1:8000")
+        return host.strip("[]"), int(port)
+
+
+def _invalid(name: str, found: str, allowed: str) -> Exception:
+    return refusal("setting_invalid", f"{name} is {found!r}; allowed is {allowed}.", param=name)
+
+
+def _read(env: _Reader) -> Settings:
+    data = Path(env.text("PBXIM_DATA", "var"))
+    host, port = env.listen("PBXIM_HTTP", "127.0.0.1:8000")
+    return Settings(
+        mode=env.choice("PBXIM_MODE", get_args(Mode)),
+        data=data,
+        host=host,
+        port=port,
+        public_url=env.text("PBXIM_PUBLIC_URL", f"http://{host}:{port}"),
+        key_file=Path(env.text("PBXIM_KEY_FILE", str(data / "master.key"))),
+        stripe_secret_key=env.maybe("PBXIM_STRIPE_SECRET_KEY"),
+        stripe_publishable_key=env.maybe("PBXIM_STRIPE_PUBLISHABLE_KEY"),
+        stripe_webhook_secret=env.maybe("PBXIM_STRIPE_WEBHOOK_SECRET"),
+        stripe_api_base=env.maybe("PBXIM_STRIPE_API_BASE"),
+        stripe_script_url=env.maybe("PBXIM_STRIPE_SCRIPT_URL"),
+        stripe_timeout=env.number("PBXIM_STRIPE_TIMEOUT", 10, 0.1, 80),
+        support_address=env.text("PBXIM_SUPPORT_ADDRESS", "support@example.com"),
+        log_level=env.text("PBXIM_LOG_LEVEL", "info"),
+        log_json=env.flag("PBXIM_LOG_JSON"),
+        hold_minutes=int(env.number("PBXIM_HOLD_MINUTES", 10, 1, 1440)),
+        numbers_per_city=int(env.number("PBXIM_NUMBERS_PER_CITY", 10, 1, 10_000)),
+        numbers_held=int(env.number("PBXIM_NUMBERS_HELD", 100, 1, 100_000)),
+        quarantine_days=int(env.number("PBXIM_QUARANTINE_DAYS", 45, 0, 3650)),
+        rate_limit=env.text("PBXIM_RATE_LIMIT", "200 per second"),
+        failpoint=env.maybe("PBXIM_FAILPOINT"),
+    )
+
+
+def _checked(settings: Settings) -> Settings:
+    key = settings.stripe_secret_key or ""
+    if settings.sandbox and key.startswith(("sk_live", "rk_live")):
+        raise _invalid("PBXIM_STRIPE_SECRET_KEY", "a live key", "a test key in sandbox mode")
+    if not settings.sandbox:
+        _check_live(settings, key)
+    return settings
+
+
+def _check_live(settings: Settings, key: str) -> None:
+    if not key.startswith(("sk_live", "rk_live")):
+        raise _invalid("PBXIM_STRIPE_SECRET_KEY", "no live key", "a live key in live mode")
+    if settings.stripe_api_base is not None:
+        raise _invalid("PBXIM_STRIPE_API_BASE", settings.stripe_api_base, "nothing in live mode")
+    if settings.failpoint is not None:
+        raise _invalid("PBXIM_FAILPOINT", settings.failpoint, "nothing in live mode")
+    if not settings.stripe_webhook_secret:
+        raise _invalid("PBXIM_STRIPE_WEBHOOK_SECRET", "missing", "the endpoint's secret (whsec_…)")
+    local = settings.host in {"127.0.0.1", "localhost", "::1"}
+    if settings.public_url.startswith("http://") and not local:
+        raise _invalid("PBXIM_PUBLIC_URL", settings.public_url, "an https:// address in live mode")

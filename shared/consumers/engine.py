@@ -1,0 +1,114 @@
+"""Drives the consumers of a process: one thread, one loop, woken by the bell."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from shared import logging
+from shared.consumers import Consumer
+from shared.consumers.projections import ProjectionConsumer
+from shared.errors import Unavailable
+from shared.runtime import Progress
+
+_log = logging.logger("engine")
+_SLOW_POLL_SECONDS = 1.0
+
+
+class Bell:
+    """Says "there is something after your checkpoint". Ringing costs next to nothing."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._rung = False
+
+    def ring(self) -> None:
+        """Wakes whoever waits, now or at the next wait."""
+        with self._changed:
+            self._rung = True
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps until rung, or for so long."""
+        with self._changed:
+            if not self._rung:
+                self._changed.wait(seconds)
+            self._rung = False
+
+
+def _plainly(consumer: Consumer) -> bool:
+    return consumer.step()
+
+
+class Engine:
+    """Steps its consumers in turn. Tests call ``step`` and ``settle`` instead of running a thread."""
+
+    def __init__(
+        self,
+        consumers: Sequence[Consumer],
+        progress: Progress,
+        bell: Bell,
+        idle_seconds: Callable[[], float] = lambda: _SLOW_POLL_SECONDS,
+    ) -> None:
+        self.consumers = list(consumers)
+        self._progress = progress
+        self._bell = bell
+        self._idle_seconds = idle_seconds
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._paused: dict[str, float] = {}
+
+    def step(self, one: Callable[[Consumer], bool] = _plainly) -> bool:
+        """One step of every consumer; says whether any did something."""
+        worked = [one(consumer) for consumer in self.consumers]
+        if any(worked):
+            self._report()
+        return any(worked)
+
+    def settle(self, most: int = 10_000) -> int:
+        """Steps until nothing has work; says how many rounds that took."""
+        for rounds in range(most):
+            if not self.step():
+                self._report()
+                return rounds
+        message = f"the consumers did not come to rest in {most} rounds"
+        raise RuntimeError(message)
+
+    def start(self) -> None:
+        """Runs in a thread of its own."""
+        self._thread = threading.Thread(target=self.run, name="engine", daemon=True)
+        self._thread.start()
+
+    def run(self) -> None:
+        """Steps until stopped."""
+        while not self._stopping.is_set():
+            if not self.step(self._guarded):
+                self._bell.wait(min(_SLOW_POLL_SECONDS, max(0.01, self._idle_seconds())))
+
+    def stop(self, seconds: float) -> None:
+        """Ends after the current step."""
+        self._stopping.set()
+        self._bell.ring()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _report(self) -> None:
+        shown = {s for c in self.consumers if isinstance(c, ProjectionConsumer) for s in c.shown}
+        self._progress.report({c.name: c.position for c in self.consumers}, shown)
+        for consumer in self.consumers:
+            if isinstance(consumer, ProjectionConsumer):
+                consumer.shown = []
+
+    def _guarded(self, consumer: Consumer) -> bool:
+        # What stops one consumer must not stop the others; it is tried again after a pause.
+        if time.monotonic() < self._paused.get(consumer.name, 0.0):
+            return False
+        try:
+            return consumer.step()
+        except Unavailable as error:
+            _log.warning("waiting", consumer=consumer.name, code=error.code, detail=error.detail)
+        except Exception:
+            _log.exception("consumer_failed", consumer=consumer.name)
+        self._paused[consumer.name] = time.monotonic() + _SLOW_POLL_SECONDS
+        return False

@@ -1,0 +1,62 @@
+"""The one reader of the log in a process. Its last events stay in memory for all consumers."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from itertools import pairwise
+
+from shared.codec import Codec
+from shared.eventlog import EventLog, Recorded
+from shared.happened import Happened
+from shared.refusals import refusal
+
+_WINDOW = 4096
+
+
+class Feed:
+    """Hands out events behind a position: from memory if recent, else from the log."""
+
+    def __init__(self, log: EventLog, codec: Codec) -> None:
+        self.log = log
+        self._codec = codec
+        self._lock = threading.Lock()
+        self._window: list[Happened] = []
+
+    def read(self, after: int, limit: int) -> list[Happened]:
+        """Events in order. Raises ``log_has_hole`` where a contiguous log is not."""
+        with self._lock:
+            self._extend(after, limit)
+            if self._window and self._start() <= after:
+                first = bisect_right(self._window, after, key=lambda e: e.position)
+                return self._window[first : first + limit]
+        return self._from_log(after, limit)
+
+    def wrap(self, stored: Recorded) -> Happened:
+        """An event that was read elsewhere."""
+        return Happened(stored, self._codec)
+
+    def _start(self) -> int:
+        return self._window[0].position - 1
+
+    def _extend(self, after: int, limit: int) -> None:
+        end = self._window[-1].position if self._window else after
+        if after < end:
+            return
+        if after > end:  # The window follows whoever is furthest; the others read for themselves.
+            self._window.clear()
+        self._window += self._from_log(after, limit)
+        del self._window[:-_WINDOW]
+
+    def _from_log(self, after: int, limit: int) -> list[Happened]:
+        stored = self.log.read_all(after, limit)
+        if self.log.contiguous:
+            _assert_contiguous(after, stored)
+        return [self.wrap(event) for event in stored]
+
+
+def _assert_contiguous(after: int, stored: list[Recorded]) -> None:
+    positions = [after, *(event.position for event in stored)]
+    for before, position in pairwise(positions):
+        if position != before + 1:
+            raise refusal("log_has_hole", f"Behind {before} comes {position}.")

@@ -1,0 +1,182 @@
+"""Policies: a service listens to events and answers with its own commands.
+
+The checkpoint moves after the commands are recorded; a crash between the two repeats commands that
+are recognised by their ids. What fails is parked with its stream (``parking.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby, zip_longest
+
+from sqlalchemy import Connection
+
+from shared import failpoints, logging
+from shared.application import Order
+from shared.consumers import checkpoints, parking
+from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
+from shared.consumers.feed import Feed
+from shared.errors import Unavailable
+from shared.happened import Happened
+from shared.messages import event_type
+from shared.runtime import Runtime, reaction
+from shared.spec import Policy
+from shared.stores import Store
+
+_log = logging.logger("policy")
+_BATCH = 200
+_WRITE_EVERY = 1000
+
+
+class NotYetError(Exception):
+    """A view that a reaction needs has not caught up; the same events are answered next round."""
+
+
+class PolicyConsumer:
+    """Drives the policy of one service through the log."""
+
+    def __init__(self, service: str, policy: Policy, feed: Feed, runtime: Runtime) -> None:
+        self.name = f"policy:{service}"
+        self._service = service
+        self._policy = policy
+        self._feed = feed
+        self._runtime = runtime
+        self._state: Store = runtime.state
+        self._types = frozenset(event_type(cls).name for cls in policy.events)
+        self._stored: Checkpoint | None = None
+        self._place: Checkpoint | None = None
+        self._blocked: set[str] = set()
+
+    @property
+    def position(self) -> int:
+        """Up to where events have been answered."""
+        return self._place.position if self._place else 0
+
+    @property
+    def failure(self) -> str | None:
+        """Policies park what fails and go on."""
+        return None
+
+    def step(self) -> bool:
+        """Answers the next events, or tries a parked one again."""
+        try:
+            return self._step()
+        except FencedError:
+            self._place = None
+            return True
+        except NotYetError:
+            return False
+
+    def _step(self) -> bool:
+        place = self._place or self._load()
+        retried = self._retry() if self._blocked else False
+        batch = self._feed.read(place.position, _BATCH)
+        if not batch:
+            return retried
+        self._answer(place, batch)
+        return True
+
+    def _answer(self, place: Checkpoint, batch: list[Happened]) -> None:
+        wanted = [event for event in batch if event.type in self._types]
+        free = [event for event in wanted if event.stored.stream not in self._blocked]
+        failed = self._react_all(free)
+        last = batch[-1]
+        new = replace(place, position=last.position, event_id=last.stored.event_id)
+        aside = [event for event in wanted if event not in free or event in failed]
+        if wanted or new.position - self._stored_position() >= _WRITE_EVERY:
+            self._save(new, aside, failed)
+        self._place = new
+
+    def _react_all(self, events: list[Happened]) -> dict[Happened, str]:
+        try:
+            self._run([list(self._orders(event)) for event in events])
+        except (Unavailable, NotYetError):
+            raise
+        except Exception:  # noqa: BLE001  # One of them is at fault: find out which.
+            return self._react_each(events)
+        return {}
+
+    def _react_each(self, events: list[Happened]) -> dict[Happened, str]:
+        failed: dict[Happened, str] = {}
+        streams: set[str] = set()
+        for event in events:
+            if event.stored.stream in streams:
+                failed[event] = ""  # It waits behind an earlier one of its stream.
+            elif error := self._react(event):
+                failed[event] = error
+                streams.add(event.stored.stream)
+        return failed
+
+    def _react(self, event: Happened) -> str:
+        try:
+            self._run([list(self._orders(event))])
+        except (Unavailable, NotYetError):
+            raise
+        except Exception as error:
+            _log.exception("event_parked", consumer=self.name, position=event.position)
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _orders(self, event: Happened) -> Iterator[Order]:
+        for n, command in enumerate(self._policy.react(event)):
+            yield reaction(event, self._service, n, command, self._runtime.clock)
+
+    def _run(self, answers: list[list[Order]]) -> None:
+        # The order the policy named them: an event's next kind only after the earlier is recorded.
+        # What stands at the same place for several events is done together, in one transaction.
+        stages = [[list(g) for _, g in groupby(orders, key=_kind)] for orders in answers]
+        for together in zip_longest(*stages, fillvalue=[]):
+            self._runtime.run_many(self._service, [order for stage in together for order in stage])
+
+    def _save(self, new: Checkpoint, aside: list[Happened], failed: dict[Happened, str]) -> None:
+        failpoints.reach("checkpoint.before")
+        now = self._runtime.machine.now()
+        with self._state.write() as connection:
+            for event in aside:
+                parking.park(connection, self.name, event, now, failed.get(event, ""))
+            self._move(connection, new)
+        failpoints.reach("checkpoint.after")
+        self._stored = new
+        self._blocked |= {event.stored.stream for event in aside}
+
+    def _move(self, connection: Connection, new: Checkpoint) -> None:
+        old = self._stored or checkpoints.start(1, self._feed.log)
+        checkpoints.move(connection, self.name, old, new)
+
+    def _stored_position(self) -> int:
+        return self._stored.position if self._stored else 0
+
+    def _retry(self) -> bool:
+        now = self._runtime.machine.now()
+        with self._state.read() as connection:
+            waiting = parking.due(connection, self.name, now)
+        for one in waiting:
+            self._retry_one(one)
+        return bool(waiting)
+
+    def _retry_one(self, one: parking.Waiting) -> None:
+        (event,) = self._feed.read(one.position - 1, 1)
+        error = self._react(event)
+        now = self._runtime.machine.now()
+        with self._state.write() as connection:
+            if error:
+                parking.failed(connection, self.name, one, now, error)
+            else:
+                parking.handled(connection, self.name, one.position)
+            self._blocked = parking.blocked_streams(connection, self.name)
+
+    def _load(self) -> Checkpoint:
+        self._state.create(CHECKPOINTS)
+        self._state.create(parking.PARKING)
+        with self._state.read() as connection:
+            self._stored = checkpoints.load(connection, self.name)
+            self._blocked = parking.blocked_streams(connection, self.name)
+        place = self._stored or checkpoints.start(1, self._feed.log)
+        checkpoints.verify(place, self._feed.log)
+        self._place = place
+        return place
+
+
+def _kind(order: Order) -> type:
+    return type(order.command)

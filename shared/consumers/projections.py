@@ -1,0 +1,148 @@
+"""Projections: events → rows of the views store, disposable, rebuilt at will with the same result.
+
+Rows and checkpoint are written in one transaction. A projection that fails stops (a wrong row is
+worse than a late one); the others go on. No clock inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, MetaData, Table
+
+from shared import logging
+from shared.consumers import checkpoints
+from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
+from shared.consumers.feed import Feed
+from shared.consumers.rows import Key, Rows
+from shared.errors import Unavailable
+from shared.happened import Happened
+from shared.messages import event_type
+from shared.stores import Store
+
+_log = logging.logger("projection")
+_BATCH = 4096
+_WRITE_EVERY = 10_000
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One read model. ``fold`` changes rows for an event; ``touches`` says which rows it will ask
+    for, so that a batch loads them together. A new ``version`` starts it from the beginning."""
+
+    name: str
+    version: int
+    tables: MetaData
+    events: tuple[type, ...]
+    fold: Callable[[Happened, Rows], None]
+    touches: Callable[[Any], Iterable[tuple[Table, Key]]] = lambda _: ()
+
+
+class ProjectionConsumer:
+    """Drives one projection through the log."""
+
+    def __init__(self, projection: Projection, feed: Feed, views: Store) -> None:
+        self.name = projection.name
+        self.projection = projection
+        self._feed = feed
+        self._views = views
+        self._types = frozenset(event_type(cls).name for cls in projection.events)
+        self._checkpoint: Checkpoint | None = None
+        self._stored: Checkpoint | None = None
+        self._failure: str | None = None
+        self.rows_written = 0
+        self.shown: list[str] = []
+
+    @property
+    def position(self) -> int:
+        """Up to where the rows speak."""
+        return self._checkpoint.position if self._checkpoint else 0
+
+    @property
+    def failure(self) -> str | None:
+        """The error that stopped it."""
+        return self._failure
+
+    def step(self) -> bool:
+        """Folds the next batch. An error stops this projection until the next start."""
+        if self._failure is not None:
+            return False
+        try:
+            return self._step()
+        except FencedError:
+            self._checkpoint = None
+            return True
+        except Unavailable:
+            raise
+        except Exception as error:
+            self._failure = f"{type(error).__name__}: {error}"
+            _log.exception("projection_stopped", projection=self.name, position=self.position)
+            return False
+
+    def rebuild(self) -> None:
+        """Empties the tables; the next steps fill them from the beginning."""
+        self._views.create(CHECKPOINTS)
+        self._views.create(self.projection.tables)
+        with self._views.write() as connection:
+            for table in self.projection.tables.sorted_tables:
+                connection.execute(table.delete())
+            checkpoints.forget(connection, self.name)
+        self._checkpoint, self._failure = None, None
+
+    def _step(self) -> bool:
+        old = self._checkpoint or self._load()
+        batch = self._feed.read(old.position, _BATCH)
+        if not batch:
+            return False
+        wanted = [event for event in batch if event.type in self._types]
+        last = batch[-1]
+        new = replace(old, position=last.position, event_id=last.stored.event_id)
+        if wanted or new.position - self._stored_position() >= _WRITE_EVERY:
+            self._write(wanted, new)
+        self._checkpoint = new
+        self.shown = [event.stored.stream for event in wanted]
+        return True
+
+    def _write(self, wanted: list[Happened], new: Checkpoint) -> None:
+        with self._views.write() as connection:
+            rows = Rows(connection)
+            rows.prefetch(key for event in wanted for key in self.projection.touches(event.message))
+            for event in wanted:
+                self.projection.fold(event, rows)
+            self.rows_written += rows.flush()
+            self._move(connection, new)
+        self._stored = new
+
+    def _move(self, connection: Connection, new: Checkpoint) -> None:
+        # Batches without an event for us move only the place in memory, so the stored one may lag.
+        # It is still the one we know: else another runner folded these events or began a rebuild.
+        if checkpoints.load(connection, self.name) != self._stored:
+            raise FencedError(self.name)
+        start = checkpoints.start(self.projection.version, self._feed.log)
+        checkpoints.move(connection, self.name, self._stored or start, new)
+
+    def _stored_position(self) -> int:
+        return self._stored.position if self._stored else 0
+
+    def _load(self) -> Checkpoint:
+        self._views.create(CHECKPOINTS)
+        self._views.create(self.projection.tables)
+        fresh = checkpoints.start(self.projection.version, self._feed.log)
+        with self._views.read() as connection:
+            found = checkpoints.load(connection, self.name)
+        if found is not None and found.version != self.projection.version:
+            self._remake()
+            found = None
+        if found is not None:
+            checkpoints.verify(found, self._feed.log)
+        self._stored, self._checkpoint = found, found or fresh
+        return self._checkpoint
+
+    def _remake(self) -> None:
+        # Another form of the tables: only dropping them brings the new columns.
+        with self._views.write() as connection:
+            self.projection.tables.drop_all(connection)
+            self.projection.tables.create_all(connection)
+            checkpoints.forget(connection, self.name)

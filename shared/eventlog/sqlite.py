@@ -1,0 +1,243 @@
+"""The event log in one SQLite file: WAL, ``synchronous=FULL``, positions without gaps.
+
+Writers of one process share commits: whoever gets the lock writes for all who wait, so 16 writers
+cost one fsync and not 16. Writers of other processes are kept out by ``BEGIN IMMEDIATE``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from pathlib import Path
+
+from shared.clock import micros_since_epoch
+from shared.errors import Broken
+from shared.eventlog import Appended, Conflict, Entry, NewEvent, Recorded, digest
+from shared.refusals import refusal
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS log (one INTEGER PRIMARY KEY CHECK (one = 1), log_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS event (
+  position INTEGER PRIMARY KEY, event_id BLOB NOT NULL, stream TEXT NOT NULL,
+  version INTEGER NOT NULL, category TEXT NOT NULL, account_id TEXT NOT NULL, type TEXT NOT NULL,
+  schema_version INTEGER NOT NULL, payload BLOB NOT NULL, metadata BLOB NOT NULL,
+  recorded_at INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS event_stream ON event (stream, version);
+CREATE TRIGGER IF NOT EXISTS event_no_update BEFORE UPDATE ON event
+  BEGIN SELECT RAISE(ABORT, 'events are for ever'); END;
+CREATE TRIGGER IF NOT EXISTS event_no_delete BEFORE DELETE ON event
+  BEGIN SELECT RAISE(ABORT, 'events are for ever'); END;
+CREATE TRIGGER IF NOT EXISTS event_no_replace BEFORE INSERT ON event
+  WHEN NEW.position <= (SELECT max(position) FROM event)
+    OR EXISTS (SELECT 1 FROM event WHERE stream = NEW.stream AND version = NEW.version)
+  BEGIN SELECT RAISE(ABORT, 'events are for ever'); END;
+"""
+_COLUMNS = ", ".join(Recorded._fields)
+_INSERT = f"INSERT INTO event VALUES ({', '.join('?' * len(Recorded._fields))})"  # noqa: S608  # nosec B608  # No input.
+_BUSY_SECONDS = 30
+_STREAMS_AT_ONCE = 500
+_JOBS_AT_ONCE = 256
+
+
+class _Job:
+    """One caller's entries on their way through the shared commit."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self.outcomes: list[Appended | Conflict] | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.outcomes is not None or self.error is not None
+
+    def result(self) -> list[Appended | Conflict]:
+        if self.error is not None:
+            raise self.error
+        return self.outcomes or []
+
+
+class SqliteLog:
+    """An ``EventLog`` in a file. Safe for many threads, and for many processes."""
+
+    contiguous = True
+
+    def __init__(self, path: Path, on_append: Callable[[], None] | None = None) -> None:
+        self._path = path
+        self._on_append = on_append
+        self._lock = threading.Lock()
+        self._waiting: deque[_Job] = deque()
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._writer = self._connect()
+        with self._translated():
+            self._writer.executescript(_SCHEMA)
+            self._writer.execute("INSERT OR IGNORE INTO log VALUES (1, ?)", (str(uuid.uuid4()),))
+            self.log_id: str = self._writer.execute("SELECT log_id FROM log").fetchone()[0]
+
+    def append_batch(self, entries: Sequence[Entry]) -> list[Appended | Conflict]:
+        """See ``EventLog.append_batch``. Everything in one transaction, shared with others."""
+        job = _Job(entries)
+        self._waiting.append(job)
+        with self._lock:
+            while not job.ended:  # More may wait than one commit takes.
+                self._commit_waiting()
+        if self._on_append is not None:
+            self._on_append()
+        return job.result()
+
+    def read_stream(self, stream: str) -> list[Recorded]:
+        """See ``EventLog.read_stream``."""
+        return self._read("WHERE stream = ? ORDER BY version", (stream,))
+
+    def read_streams(self, streams: Iterable[str]) -> dict[str, list[Recorded]]:
+        """See ``EventLog.read_streams``."""
+        names = iter(sorted(set(streams)))
+        found: dict[str, list[Recorded]] = {}
+        while some := list(islice(names, _STREAMS_AT_ONCE)):
+            marks = ", ".join("?" * len(some))
+            rows = self._read(f"WHERE stream IN ({marks}) ORDER BY stream, version", some)
+            found |= {stream: list(group) for stream, group in groupby(rows, lambda r: r.stream)}
+        return found
+
+    def read_all(self, after: int, limit: int) -> list[Recorded]:
+        """See ``EventLog.read_all``."""
+        return self._read("WHERE position > ? ORDER BY position LIMIT ?", (after, limit))
+
+    def read_at(self, position: int) -> Recorded | None:
+        """See ``EventLog.read_at``."""
+        rows = self._read("WHERE position = ?", (position,))
+        return rows[0] if rows else None
+
+    def head(self) -> int:
+        """See ``EventLog.head``."""
+        with self._translated():
+            row = self._reader().execute("SELECT max(position) FROM event").fetchone()
+        return int(row[0] or 0)
+
+    def close(self) -> None:
+        """Closes every connection of every thread."""
+        for connection in self._opened:
+            connection.close()
+
+    def _commit_waiting(self) -> None:
+        jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _JOBS_AT_ONCE))]
+        try:
+            with self._translated(), self._transaction() as connection:
+                _Commit(connection).take(jobs)
+        except BaseException as error:
+            for job in jobs:  # It belongs to every caller in this commit.
+                job.outcomes, job.error = None, error
+            if not isinstance(error, Exception):
+                raise
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._writer
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+
+    def _read(self, tail: str, parameters: Sequence[object]) -> list[Recorded]:
+        query = f"SELECT {_COLUMNS} FROM event {tail}"  # noqa: S608  # nosec B608  # Our own words.
+        with self._translated():
+            return list(map(Recorded._make, self._reader().execute(query, parameters)))
+
+    def _reader(self) -> sqlite3.Connection:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self._connect()
+        connection: sqlite3.Connection = self._local.connection
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._translated():
+            connection = sqlite3.connect(
+                self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        self._opened.append(connection)
+        return connection
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise translate(error) from error
+
+
+def translate(error: sqlite3.OperationalError) -> Exception:
+    """SQLite's own errors → ours; what is not one of the known ones stays as it is."""
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # SQLITE_IOERR_WRITE is an SQLITE_IOERR.
+    if primary in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+        return refusal("storage_full", "The data cannot grow: the disk is full.")
+    if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return refusal("busy", "The data is locked by another writer.")
+    return error
+
+
+class _Commit:
+    """One transaction: writes entries, handing out positions from the head on."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        found = connection.execute("SELECT max(position) FROM event").fetchone()
+        self._head = int(found[0] or 0)
+
+    def take(self, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
+            try:
+                job.outcomes = [self._write(entry) for entry in job.entries]
+            except Broken as error:  # This caller's mistake; the others' events are fine.
+                job.error = error
+
+    def _write(self, entry: Entry) -> Appended | Conflict:
+        query = "SELECT event_id, position FROM event WHERE stream = ?"
+        known = dict(self._connection.execute(query, (entry.stream,)).fetchall())
+        found = [known[e.event_id] for e in entry.events if e.event_id in known]
+        if len(found) == len(entry.events):
+            return Appended(tuple(found))
+        if len(known) != entry.expected_version:  # Versions are contiguous from 1.
+            return Conflict(entry.stream, entry.expected_version, len(known))
+        if found:
+            raise refusal("event_id_clash", f"Only a part of the events is in {entry.stream}.")
+        return self._insert(entry)
+
+    def _insert(self, entry: Entry) -> Appended:
+        rows = list(_rows(self._head, entry, micros_since_epoch()))
+        self._connection.executemany(_INSERT, rows)
+        self._head += len(rows)
+        return Appended(tuple(row.position for row in rows))
+
+
+def _rows(position: int, entry: Entry, now: int) -> Iterator[Recorded]:
+    for n, event in enumerate(entry.events, start=1):
+        version = entry.expected_version + n
+        yield _row(position + n, entry, version, event, now)
+
+
+def _row(position: int, entry: Entry, version: int, event: NewEvent, now: int) -> Recorded:
+    return Recorded(
+        position,
+        event.event_id,
+        entry.stream,
+        version,
+        entry.category,
+        event.account_id,
+        event.type,
+        event.schema_version,
+        event.payload,
+        event.metadata,
+        now,
+        digest(entry.stream, version, entry.category, event),
+    )

@@ -1,0 +1,161 @@
+"""What a service of this process can reach: the application, its stores, its clocks, its views.
+
+One object, built once at the start and handed down. Nothing connects at import.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.application import Application, Done, Order
+from shared.clock import BusinessClock, MachineClock
+from shared.config import Settings
+from shared.errors import PbxError, Unavailable
+from shared.happened import Happened
+from shared.platform import RecordRefusal
+from shared.rpc import CallContext
+from shared.spec import Process
+from shared.stores import Store
+
+_FRESH_SECONDS = 2.0
+
+
+class Progress:
+    """How far each projection is; whoever waits for one is woken when it moves.
+
+    Waiting for one stream (an order that runs) wakes only when a projection wrote an event of it.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._positions: dict[str, int] = {}
+        self._watched: dict[str, list[threading.Event]] = {}
+
+    def report(self, positions: Mapping[str, int], streams: Iterable[str] = ()) -> None:
+        """Takes over where the projections are now, and which streams they have just shown."""
+        with self._changed:
+            self._positions.update(positions)
+            self._changed.notify_all()
+            for stream in streams if self._watched else ():
+                for event in self._watched.get(stream, ()):
+                    event.set()
+
+    def position(self, names: Iterable[str]) -> int:
+        """Where the slowest of them is; 0 for one that has not reported yet."""
+        return min((self._positions.get(name, 0) for name in names), default=0)
+
+    def wait_for(self, names: Iterable[str], position: int, seconds: float = _FRESH_SECONDS) -> bool:
+        """Waits until all of them have passed the position; says whether they have."""
+        wanted = tuple(names)
+        with self._changed:
+            return self._changed.wait_for(lambda: self.position(wanted) >= position, seconds)
+
+    def wait_on(self, stream: str, holds: Callable[[], bool], seconds: float) -> bool:
+        """Waits until something about one stream holds; says whether it does."""
+        event = threading.Event()
+        with self._changed:
+            self._watched.setdefault(stream, []).append(event)
+        try:
+            return self._wait_on(event, holds, time.monotonic() + seconds)
+        finally:
+            self._unwatch(stream, event)
+
+    def _wait_on(self, event: threading.Event, holds: Callable[[], bool], end: float) -> bool:
+        while not holds():
+            left = end - time.monotonic()
+            if left <= 0 or not event.wait(left):
+                return holds()
+            event.clear()
+        return True
+
+    def _unwatch(self, stream: str, event: threading.Event) -> None:
+        with self._changed:
+            self._watched[stream].remove(event)
+            if not self._watched[stream]:
+                del self._watched[stream]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The surroundings of one service in this process."""
+
+    settings: Settings
+    application: Application
+    state: Store
+    views: Store
+    clock: BusinessClock
+    machine: MachineClock
+    progress: Progress
+    processes: dict[type, Process] = field(default_factory=dict)
+
+    def order(self, context: CallContext, command: object, *parts: str) -> Order:
+        """A caller's command, under the id that its key gives it."""
+        return Order(
+            command=command,
+            command_id=context.command_id(*parts),
+            now=self.clock.now(),
+            actor=context.actor,
+            correlation_id=context.correlation_id,
+            traceparent=context.traceparent,
+        )
+
+    def run(self, order: Order) -> Done | None:
+        """Runs a command or a process. A process answers nothing."""
+        process = self.processes.get(type(order.command))
+        if process is None:
+            return self.application.execute(order)
+        process(self, order)
+        return None
+
+    def run_many(self, service: str, orders: list[Order]) -> None:
+        """Runs commands nobody waits for. A refusal is recorded as an event; ``Unavailable`` is
+        raised, because repeating all of it later is safe."""
+        plain = [o for o in orders if type(o.command) not in self.processes]
+        refused = [
+            _refusal(service, order, outcome)
+            for order, outcome in zip(plain, self.application.execute_many(plain), strict=True)
+            if isinstance(outcome, PbxError)
+        ]
+        for order in orders:
+            process = self.processes.get(type(order.command))
+            if process is not None:
+                process(self, order)
+        if refused:
+            self.application.execute_many(refused)
+
+    def fresh(self, context: CallContext, *projections: str) -> bool:
+        """Waits until the views have passed what the caller has seen (at most 2 s)."""
+        return self.progress.wait_for(projections, context.at_least)
+
+
+def _refusal(service: str, order: Order, error: PbxError) -> Order:
+    if isinstance(error, Unavailable):
+        raise error
+    command = RecordRefusal(
+        refused_id=str(order.command_id),
+        service=service,
+        command=type(order.command).__name__,
+        stream="",
+        code=error.code,
+        detail=error.detail,
+    )
+    return order.sibling(command, "refused")
+
+
+def reaction(event: Happened, service: str, n: int, command: Any, clock: BusinessClock) -> Order:
+    """A policy's command, with an id that the same event always gives it."""
+    cause = uuid.UUID(bytes=event.stored.event_id)
+    return Order(
+        command=command,
+        command_id=uuid.uuid5(cause, f"{service}:{n}"),
+        now=clock.now(),
+        actor=f"policy:{service}",
+        correlation_id=event.meta.correlation_id,
+        causation_id=event.id,
+        traceparent=event.meta.traceparent,
+    )
