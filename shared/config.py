@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from shared.refusals import refusal
 
 Mode = Literal["sandbox", "live"]
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+_OURSELVES = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +53,17 @@ class Settings:
     @property
     def base_url(self) -> str:
         """Where the gateway listens."""
-        return f"http://{self.host}:{self.port}"
+        return _http(self.host, self.port)
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Reads ``PBXIM_*``. Raises ``setting_invalid`` naming the setting and what is allowed."""
     return _checked(_read(_Reader(os.environ if environ is None else environ)))
+
+
+def environment() -> dict[str, str]:
+    """The process's environment, for those who add a default to it."""
+    return dict(os.environ)
 
 
 class _Reader:
@@ -70,8 +78,8 @@ class _Reader:
     def maybe(self, name: str) -> str | None:
         return self._environ.get(name) or None
 
-    def choice(self, name: str, allowed: tuple[str, ...]) -> Any:
-        found = self._environ.get(name, "")
+    def choice(self, name: str, allowed: tuple[str, ...], default: str = "") -> Any:
+        found = self._environ.get(name) or default
         if found not in allowed:
             raise _invalid(name, found, "one of: " + ", ".join(allowed))
         return found
@@ -86,6 +94,12 @@ class _Reader:
             raise _invalid(name, found, f"a number from {low:g} to {high:g}")
         return number
 
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        found = self._environ.get(name) or str(default)
+        if not (found.isascii() and found.isdecimal() and low <= int(found) <= high):
+            raise _invalid(name, found, f"a whole number from {low} to {high}")
+        return int(found)
+
     def flag(self, name: str) -> bool | None:
         found = self._environ.get(name)
         if not found:
@@ -97,9 +111,14 @@ class _Reader:
     def listen(self, name: str, default: str) -> tuple[str, int]:
         found = self.text(name, default)
         host, _, port = found.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004  # TCP.
+        numeric = port.isascii() and port.isdecimal()
+        if not host or not numeric or int(port) > 65_535:  # noqa: PLR2004  # TCP.
             raise _invalid(name, found, "host:port, as in 127.0.0.1:8000")
         return host.strip("[]"), int(port)
+
+
+def _http(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _invalid(name: str, found: str, allowed: str) -> Exception:
@@ -114,7 +133,7 @@ def _read(env: _Reader) -> Settings:
         data=data,
         host=host,
         port=port,
-        public_url=env.text("PBXIM_PUBLIC_URL", f"http://{host}:{port}"),
+        public_url=env.text("PBXIM_PUBLIC_URL", _http(host, port)),
         key_file=Path(env.text("PBXIM_KEY_FILE", str(data / "master.key"))),
         stripe_secret_key=env.maybe("PBXIM_STRIPE_SECRET_KEY"),
         stripe_publishable_key=env.maybe("PBXIM_STRIPE_PUBLISHABLE_KEY"),
@@ -123,12 +142,12 @@ def _read(env: _Reader) -> Settings:
         stripe_script_url=env.maybe("PBXIM_STRIPE_SCRIPT_URL"),
         stripe_timeout=env.number("PBXIM_STRIPE_TIMEOUT", 10, 0.1, 80),
         support_address=env.text("PBXIM_SUPPORT_ADDRESS", "support@example.com"),
-        log_level=env.text("PBXIM_LOG_LEVEL", "info"),
+        log_level=env.choice("PBXIM_LOG_LEVEL", _LEVELS, "info"),
         log_json=env.flag("PBXIM_LOG_JSON"),
-        hold_minutes=int(env.number("PBXIM_HOLD_MINUTES", 10, 1, 1440)),
-        numbers_per_city=int(env.number("PBXIM_NUMBERS_PER_CITY", 10, 1, 10_000)),
-        numbers_held=int(env.number("PBXIM_NUMBERS_HELD", 100, 1, 100_000)),
-        quarantine_days=int(env.number("PBXIM_QUARANTINE_DAYS", 45, 0, 3650)),
+        hold_minutes=env.whole("PBXIM_HOLD_MINUTES", 10, 1, 1440),
+        numbers_per_city=env.whole("PBXIM_NUMBERS_PER_CITY", 10, 1, 10_000),
+        numbers_held=env.whole("PBXIM_NUMBERS_HELD", 100, 1, 100_000),
+        quarantine_days=env.whole("PBXIM_QUARANTINE_DAYS", 45, 0, 3650),
         rate_limit=env.text("PBXIM_RATE_LIMIT", "200 per second"),
         failpoint=env.maybe("PBXIM_FAILPOINT"),
     )
@@ -138,6 +157,8 @@ def _checked(settings: Settings) -> Settings:
     key = settings.stripe_secret_key or ""
     if settings.sandbox and key.startswith(("sk_live", "rk_live")):
         raise _invalid("PBXIM_STRIPE_SECRET_KEY", "a live key", "a test key in sandbox mode")
+    if settings.sandbox and (settings.stripe_publishable_key or "").startswith("pk_live"):
+        raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "a live key", "a test key in sandbox mode")
     if not settings.sandbox:
         _check_live(settings, key)
     return settings
@@ -148,10 +169,14 @@ def _check_live(settings: Settings, key: str) -> None:
         raise _invalid("PBXIM_STRIPE_SECRET_KEY", "no live key", "a live key in live mode")
     if settings.stripe_api_base is not None:
         raise _invalid("PBXIM_STRIPE_API_BASE", settings.stripe_api_base, "nothing in live mode")
+    if settings.stripe_script_url is not None:
+        raise _invalid("PBXIM_STRIPE_SCRIPT_URL", settings.stripe_script_url, "nothing in live mode")
+    if (settings.stripe_publishable_key or "").startswith("pk_test"):
+        raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "a test key", "a live key in live mode")
     if settings.failpoint is not None:
         raise _invalid("PBXIM_FAILPOINT", settings.failpoint, "nothing in live mode")
     if not settings.stripe_webhook_secret:
         raise _invalid("PBXIM_STRIPE_WEBHOOK_SECRET", "missing", "the endpoint's secret (whsec_…)")
-    local = settings.host in {"127.0.0.1", "localhost", "::1"}
-    if settings.public_url.startswith("http://") and not local:
+    public = urlsplit(settings.public_url)
+    if public.scheme != "https" and public.hostname not in _OURSELVES:
         raise _invalid("PBXIM_PUBLIC_URL", settings.public_url, "an https:// address in live mode")

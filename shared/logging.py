@@ -18,18 +18,37 @@ _SECRET_KEYS = re.compile(
     r"|company_name|phone",
     re.IGNORECASE,
 )
-_SECRET_VALUES = re.compile(r"\b(?:sk|rk|pk|whsec|pbx)_(?:live_|test_)?[A-Za-z0-9_]{8,}|\b\d{13,19}\b")
+_SECRET_VALUES = re.compile(
+    r"\b(?:sk|rk|pk|whsec|pbx)_(?:live_|test_)?[A-Za-z0-9_]{8,}|\b\d{13,19}\b"
+    r"|[\w.+-]+@[\w-]+\.[\w.-]+"
+)
 _HIDDEN = "[hidden]"
 
 
 def redact(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Hides fields with telling names and values that look like keys or card numbers."""
+    """Hides fields with telling names and values that look like keys, card numbers or e-mails."""
     for key, found in fields.items():
-        if key != "event" and _SECRET_KEYS.search(key):
-            fields[key] = _HIDDEN
-        elif isinstance(found, str):
-            fields[key] = _SECRET_VALUES.sub(_HIDDEN, found)
+        if not key.startswith("_"):  # structlog's own, taken out before the line is written.
+            fields[key] = _shown(found) if key == "event" else _redacted(key, found)
     return fields
+
+
+def _redacted(key: object, found: Any) -> Any:
+    return _HIDDEN if _SECRET_KEYS.search(str(key)) else _shown(found)
+
+
+def _shown(found: Any) -> Any:
+    match found:
+        case None | bool() | int() | float():
+            return found
+        case dict():
+            return {key: _redacted(key, inner) for key, inner in found.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_shown(inner) for inner in found]
+        case BaseException():
+            return _SECRET_VALUES.sub(_HIDDEN, repr(found))
+        case _:
+            return _SECRET_VALUES.sub(_HIDDEN, str(found))
 
 
 def set_up(level: str, *, as_json: bool | None) -> None:

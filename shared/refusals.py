@@ -175,6 +175,20 @@ CODES: dict[str, Code] = {
         e.Unprocessable, "The columns are not those of a stock file", "Use the columns named."
     ),
     "csv_empty": Code(e.Unprocessable, "The file has no rows", "Send a file with rows."),
+    # Porting
+    "no_numbers": Code(e.Unprocessable, "No numbers are named", "Name the numbers to port."),
+    "too_many_numbers": Code(
+        e.Unprocessable, "A port request has at most 1,000 numbers", "Send the rest separately."
+    ),
+    "duplicate_number": Code(
+        e.Unprocessable, "The number is named more than once", "Name each number once."
+    ),
+    "not_portable": Code(
+        e.Unprocessable, "Numbers of this type cannot be ported", "Port it without this number."
+    ),
+    "already_ours": Code(
+        e.Conflict, "The number is with us already", "See your list of numbers, or ask support."
+    ),
     # Us
     "storage_full": Code(
         e.Unavailable, "The disk is full", "Nothing was changed. Try again when there is room."

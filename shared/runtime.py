@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.application import Application, Done, Order
-from shared.clock import BusinessClock, MachineClock
+from shared.clock import BusinessClock, Clock
 from shared.config import Settings
-from shared.errors import PbxError, Unavailable
+from shared.errors import PbxError, Refusal, Unavailable
 from shared.happened import Happened
 from shared.platform import RecordRefusal
 from shared.rpc import CallContext
@@ -89,7 +89,7 @@ class Runtime:
     state: Store
     views: Store
     clock: BusinessClock
-    machine: MachineClock
+    machine: Clock
     progress: Progress
     processes: dict[type, Process] = field(default_factory=dict)
 
@@ -123,8 +123,12 @@ class Runtime:
         ]
         for order in orders:
             process = self.processes.get(type(order.command))
-            if process is not None:
+            if process is None:
+                continue
+            try:
                 process(self, order)
+            except Refusal as error:
+                refused.append(_refusal(service, order, error))
         if refused:
             self.application.execute_many(refused)
 

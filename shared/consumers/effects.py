@@ -156,6 +156,8 @@ class EffectIntake:
             checkpoints.move(connection, self.name, old, new)
             if rows:
                 connection.execute(insert(_effect), rows)
+            failpoints.reach("checkpoint.before")
+        failpoints.reach("checkpoint.after")
         self._stored = new
         if wanted:
             self._ring()

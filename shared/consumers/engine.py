@@ -58,13 +58,16 @@ class Engine:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._paused: dict[str, float] = {}
+        self._reported = False
 
     def step(self, one: Callable[[Consumer], bool] = _plainly) -> bool:
-        """One step of every consumer; says whether any did something."""
+        """One step of every consumer; says whether any did something. The first step counts: whoever
+        waits for a view learns from it where the views have been since before the start."""
         worked = [one(consumer) for consumer in self.consumers]
-        if any(worked):
+        moved = any(worked) or not self._reported
+        if moved:
             self._report()
-        return any(worked)
+        return moved
 
     def settle(self, most: int = 10_000) -> int:
         """Steps until nothing has work; says how many rounds that took."""
@@ -94,6 +97,7 @@ class Engine:
             self._thread.join(seconds)
 
     def _report(self) -> None:
+        self._reported = True
         shown = {s for c in self.consumers if isinstance(c, ProjectionConsumer) for s in c.shown}
         self._progress.report({c.name: c.position for c in self.consumers}, shown)
         for consumer in self.consumers:

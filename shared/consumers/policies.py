@@ -17,7 +17,7 @@ from shared.application import Order
 from shared.consumers import checkpoints, parking
 from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
 from shared.consumers.feed import Feed
-from shared.errors import Unavailable
+from shared.errors import Broken, Unavailable
 from shared.happened import Happened
 from shared.messages import event_type
 from shared.runtime import Runtime, reaction
@@ -47,6 +47,7 @@ class PolicyConsumer:
         self._stored: Checkpoint | None = None
         self._place: Checkpoint | None = None
         self._blocked: set[str] = set()
+        self._failure: str | None = None
 
     @property
     def position(self) -> int:
@@ -55,17 +56,24 @@ class PolicyConsumer:
 
     @property
     def failure(self) -> str | None:
-        """Policies park what fails and go on."""
-        return None
+        """Policies park what fails and go on. Only what is wrong with the log or with this whole
+        program stops them, until the next start: ``log_went_back``, ``code_older_than_log``."""
+        return self._failure
 
     def step(self) -> bool:
         """Answers the next events, or tries a parked one again."""
+        if self._failure is not None:
+            return False
         try:
             return self._step()
         except FencedError:
             self._place = None
             return True
         except NotYetError:
+            return False
+        except Broken as error:
+            self._failure = str(error)
+            _log.exception("policy_stopped", consumer=self.name, position=self.position)
             return False
 
     def _step(self) -> bool:
@@ -90,10 +98,10 @@ class PolicyConsumer:
 
     def _react_all(self, events: list[Happened]) -> dict[Happened, str]:
         try:
-            self._run([list(self._orders(event)) for event in events])
-        except (Unavailable, NotYetError):
-            raise
-        except Exception:  # noqa: BLE001  # One of them is at fault: find out which.
+            for wave in _waves(events):
+                self._run([list(self._orders(event)) for event in wave])
+        except Exception as error:  # noqa: BLE001  # One of them is at fault: find out which.
+            _raise_if_general(error)
             return self._react_each(events)
         return {}
 
@@ -111,9 +119,8 @@ class PolicyConsumer:
     def _react(self, event: Happened) -> str:
         try:
             self._run([list(self._orders(event))])
-        except (Unavailable, NotYetError):
-            raise
         except Exception as error:
+            _raise_if_general(error)
             _log.exception("event_parked", consumer=self.name, position=event.position)
             return f"{type(error).__name__}: {error}"
         return ""
@@ -130,12 +137,12 @@ class PolicyConsumer:
             self._runtime.run_many(self._service, [order for stage in together for order in stage])
 
     def _save(self, new: Checkpoint, aside: list[Happened], failed: dict[Happened, str]) -> None:
-        failpoints.reach("checkpoint.before")
         now = self._runtime.machine.now()
         with self._state.write() as connection:
             for event in aside:
                 parking.park(connection, self.name, event, now, failed.get(event, ""))
             self._move(connection, new)
+            failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
         self._stored = new
         self._blocked |= {event.stored.stream for event in aside}
@@ -180,3 +187,23 @@ class PolicyConsumer:
 
 def _kind(order: Order) -> type:
     return type(order.command)
+
+
+def _waves(events: list[Happened]) -> Iterator[list[Happened]]:
+    # What is answered together holds one event of a stream: the next waits for the whole answer.
+    wave: list[Happened] = []
+    streams: set[str] = set()
+    for event in events:
+        if event.stored.stream in streams:
+            yield wave
+            wave, streams = [], set()
+        wave.append(event)
+        streams.add(event.stored.stream)
+    yield wave
+
+
+def _raise_if_general(error: Exception) -> None:
+    # Parking is for a fault of one event. These are faults of the surroundings or of this program.
+    code = error.code if isinstance(error, Broken) else ""
+    if isinstance(error, Unavailable | NotYetError) or code == "code_older_than_log":
+        raise error

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, Table
 
-from shared import logging
+from shared import failpoints, logging
 from shared.consumers import checkpoints
 from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
 from shared.consumers.feed import Feed
@@ -113,6 +113,8 @@ class ProjectionConsumer:
                 self.projection.fold(event, rows)
             self.rows_written += rows.flush()
             self._move(connection, new)
+            failpoints.reach("checkpoint.before")
+        failpoints.reach("checkpoint.after")
         self._stored = new
 
     def _move(self, connection: Connection, new: Checkpoint) -> None:

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, DateTime, MetaData, Row, String, Table, delete, func, select
 
+from shared import logging
 from shared.application import Order
+from shared.consumers.policies import NotYetError
 from shared.consumers.projections import Projection, ProjectionConsumer
 from shared.consumers.rows import Key, Rows
+from shared.errors import Unavailable
 from shared.happened import Happened
 from shared.runtime import Runtime
 from shared.spec import SetTimer, Timers
 from shared.stores import Store
 
+_log = logging.logger("timers")
 _AT_ONCE = 200
+_PAUSE = timedelta(minutes=1)  # Until a timer whose command failed is tried again: machine time.
 _NAMESPACE = uuid.UUID("0d4a3f5e-93a5-5c36-8d0e-30f1a4a5b1f0")
 
 
@@ -73,6 +78,7 @@ class Scheduler:
         self._view = view
         self._runtime = runtime
         self._views: Store = runtime.views
+        self._later: dict[Row[Any], datetime] = {}
 
     @property
     def position(self) -> int:
@@ -91,9 +97,12 @@ class Scheduler:
         due = self._due(self._runtime.clock.now())
         if not due:
             return False
-        self._runtime.run_many(self._service, [self._order(row) for row in due])
-        self._forget(due)
-        return True
+        try:
+            fired = self._fire(due)
+        except NotYetError:
+            return False
+        self._forget(fired)
+        return bool(fired)
 
     def next_due(self) -> datetime | None:
         """When something is due next: business time."""
@@ -101,12 +110,38 @@ class Scheduler:
             found = connection.execute(select(func.min(self._table.c.due_at))).scalar()
         return found.replace(tzinfo=UTC) if found else None
 
+    def _fire(self, due: list[Row[Any]]) -> list[Row[Any]]:
+        try:
+            self._runtime.run_many(self._service, [self._order(row) for row in due])
+        except (Unavailable, NotYetError):
+            raise
+        except Exception:  # noqa: BLE001  # One of them is at fault: the others are fired all the same.
+            return [row for row in due if self._fired(row)]
+        return due
+
+    def _fired(self, row: Row[Any]) -> bool:
+        try:
+            self._runtime.run_many(self._service, [self._order(row)])
+        except (Unavailable, NotYetError):
+            raise
+        except Exception:
+            _log.exception("timer_failed", scheduler=self.name, timer=row.name, key=row.key)
+            self._later[row] = self._runtime.machine.now() + _PAUSE
+            return False
+        self._later.pop(row, None)
+        return True
+
     def _due(self, now: datetime) -> list[Row[Any]]:
+        machine = self._runtime.machine.now()
+        found = self._overdue(now, _AT_ONCE + len(self._later))
+        return [row for row in found if self._later.get(row, machine) <= machine][:_AT_ONCE]
+
+    def _overdue(self, now: datetime, limit: int) -> list[Row[Any]]:
         query = (
             select(self._table)
             .where(self._table.c.due_at <= now)
             .order_by(self._table.c.due_at, self._table.c.name, self._table.c.key)
-            .limit(_AT_ONCE)
+            .limit(limit)
         )
         with self._views.read() as connection:
             return list(connection.execute(query))

@@ -1,0 +1,248 @@
+"""Puts services together in one process: log, stores, application, consumers, workers.
+
+The one composition root: nothing here connects before ``assemble`` is called, and everything that
+is built is handed down from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from shared import sealing
+from shared.application import Application, Order
+from shared.breaker import Breaker
+from shared.clock import BusinessClock, MachineClock
+from shared.codec import Codec
+from shared.config import Settings
+from shared.consumers import Consumer
+from shared.consumers.effects import (
+    Effect,
+    EffectIntake,
+    EffectWorker,
+    NotSentError,
+    OutcomeUnknownError,
+    WorkerPool,
+    release_claims,
+)
+from shared.consumers.engine import Bell, Engine
+from shared.consumers.feed import Feed
+from shared.consumers.policies import PolicyConsumer
+from shared.consumers.projections import ProjectionConsumer
+from shared.consumers.timers import Scheduler, timer_projection
+from shared.eventlog.sqlite import SqliteLog
+from shared.ids import command_id
+from shared.platform import PLATFORM, ClockAdvanced, StartInstallation
+from shared.rpc import LocalClient
+from shared.runtime import Progress, Runtime
+from shared.spec import ServiceSpec
+from shared.stores import Store, StoredKeyring
+
+
+def all_specs() -> tuple[ServiceSpec, ...]:
+    """The services of the product, but for the gateway."""
+    from services import billing, inventory, orders, porting, routing
+
+    return tuple(s.spec() for s in (inventory, orders, routing, porting, billing))
+
+
+@dataclass
+class Assembly:
+    """A running system in one process, or one that a test steps by hand."""
+
+    settings: Settings
+    runtime: Runtime
+    specs: tuple[ServiceSpec, ...]
+    engine: Engine
+    bell: Bell
+    feed: Feed
+    client: LocalClient
+    workers: dict[str, tuple[EffectWorker, ...]]
+    pools: list[WorkerPool] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Starts the engine's thread and the effect workers."""
+        self.engine.start()
+        for pool in self.pools:
+            pool.start()
+
+    def stop(self, seconds: float = 1.0) -> None:
+        """Ends the threads, then lets go of the files."""
+        self.engine.stop(seconds)
+        for pool in self.pools:
+            pool.stop(seconds)
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        self.runtime.application.log.close()
+        self.runtime.state.close()
+        self.runtime.views.close()
+
+    def status(self) -> dict[str, Any]:
+        """Where every consumer is and whether it stands still, for ``/readyz``."""
+        head = self.runtime.application.log.head()
+        consumers = {
+            c.name: {"position": c.position, "lag": head - c.position, "failure": c.failure}
+            for c in self.engine.consumers
+        }
+        failed = [name for name, found in consumers.items() if found["failure"]]
+        return {
+            "mode": self.settings.mode,
+            "ready": not failed,
+            "head": head,
+            "log_id": self.runtime.application.log.log_id,
+            "consumers": consumers,
+        }
+
+    def projections(self) -> list[ProjectionConsumer]:
+        """The read models of this process."""
+        return [c for c in self.engine.consumers if isinstance(c, ProjectionConsumer)]
+
+    def settle(self) -> None:
+        """Steps consumers and effect workers until nothing has work (tests, the test clock)."""
+        while self.engine.settle() or any(w.step() for ws in self.workers.values() for w in ws):
+            pass
+
+
+def assemble(
+    settings: Settings,
+    specs: Sequence[ServiceSpec] | None = None,
+    machine: MachineClock | None = None,
+    workers_per_service: int = 8,
+) -> Assembly:
+    """Builds everything from the settings; the data folder is made if it is not there.
+
+    Raises ``setting_invalid``, ``log_of_other_mode``, ``log_went_back``.
+    """
+    chosen = tuple(specs) if specs is not None else all_specs()
+    bell = Bell()
+    runtime = _runtime(settings, chosen, machine or MachineClock(), bell)
+    _start_installation(runtime)
+    feed = Feed(runtime.application.log, runtime.application.codec)
+    pools: list[WorkerPool] = []
+    effects = {spec.name: spec.effects(runtime) for spec in chosen}
+    workers = _workers(effects, feed, runtime, workers_per_service, pools)
+    consumers = list(_consumers(chosen, effects, feed, runtime, pools))
+    engine = Engine(consumers, runtime.progress, bell)
+    client = LocalClient({spec.name: spec.rpc(runtime) for spec in chosen})
+    return Assembly(settings, runtime, chosen, engine, bell, feed, client, workers, pools)
+
+
+def _runtime(
+    settings: Settings, specs: tuple[ServiceSpec, ...], machine: MachineClock, bell: Bell
+) -> Runtime:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    state = Store(settings.data / "state.db", durable=True)
+    master = sealing.load_key_file(settings.key_file, create=settings.sandbox)
+    codec = Codec(StoredKeyring(state, master))
+    log = SqliteLog(settings.data / "log.db", bell.ring)
+    aggregates = [a for spec in specs for a in spec.aggregates]
+    return Runtime(
+        settings=settings,
+        application=Application(log, codec, [PLATFORM, *aggregates]),
+        state=state,
+        views=Store(settings.data / "views.db", durable=False),
+        clock=BusinessClock(machine),
+        machine=machine,
+        progress=Progress(),
+        processes={k: v for spec in specs for k, v in spec.processes.items()},
+    )
+
+
+def _start_installation(runtime: Runtime) -> None:
+    order = Order(
+        command=StartInstallation(mode=runtime.settings.mode),
+        command_id=command_id("installation", runtime.settings.mode),
+        now=runtime.clock.now(),
+        actor="system",
+        correlation_id="installation",
+    )
+    runtime.application.execute(order)
+    state = runtime.application.load(PLATFORM, "installation")
+    # A command recorded earlier is answered without being judged again, so judge the mode here.
+    PLATFORM.decide(order.command, state)
+    runtime.clock.learn(state.offset)
+
+
+def _consumers(
+    specs: tuple[ServiceSpec, ...],
+    effects: dict[str, tuple[Effect, ...]],
+    feed: Feed,
+    runtime: Runtime,
+    pools: list[WorkerPool],
+) -> Iterable[Consumer]:
+    yield ClockLearner(feed, runtime)
+    for spec in specs:
+        if spec.policy is not None:
+            yield PolicyConsumer(spec.name, spec.policy, feed, runtime)
+    for spec in specs:
+        if effects[spec.name]:
+            yield EffectIntake(spec.name, effects[spec.name], feed, runtime, _ring_all(pools))
+    schedulers = []
+    for spec in specs:
+        for projection in spec.projections:
+            yield ProjectionConsumer(projection, feed, runtime.views)
+        if spec.timers is not None:
+            projection, table = timer_projection(spec.name, spec.timers)
+            view = ProjectionConsumer(projection, feed, runtime.views)
+            schedulers.append(Scheduler(spec.name, spec.timers, table, view, runtime))
+            yield view
+    yield from schedulers
+
+
+def _ring_all(pools: list[WorkerPool]) -> Callable[[], None]:
+    def ring() -> None:
+        for pool in pools:
+            pool.ring()
+
+    return ring
+
+
+def _workers(
+    effects: dict[str, tuple[Effect, ...]],
+    feed: Feed,
+    runtime: Runtime,
+    size: int,
+    pools: list[WorkerPool],
+) -> dict[str, tuple[EffectWorker, ...]]:
+    workers: dict[str, tuple[EffectWorker, ...]] = {}
+    for service, theirs in effects.items():
+        if not theirs:
+            continue
+        release_claims(runtime, service)
+        breakers = {
+            e.provider: Breaker((NotSentError, OutcomeUnknownError), NotSentError) for e in theirs
+        }
+        made = tuple(EffectWorker(service, theirs, feed, runtime, breakers) for _ in range(size))
+        workers[service] = made
+        waiting = iter(made)
+        pools.append(WorkerPool(lambda waiting=waiting: next(waiting), size))  # type: ignore[misc]  # Bound now.
+    return workers
+
+
+class ClockLearner:
+    """Keeps the business clock of this process in step with the log."""
+
+    name = "clock"
+    failure: str | None = None
+
+    def __init__(self, feed: Feed, runtime: Runtime) -> None:
+        self._feed = feed
+        self._clock = runtime.clock
+        self.position = 0
+
+    def step(self) -> bool:
+        """Looks through the next events for a clock that was put forward."""
+        batch = self._feed.read(self.position, 4096)
+        if not batch:
+            return False
+        for event in batch:
+            if event.type == "ClockAdvanced":
+                moved: ClockAdvanced = event.message
+                self._clock.learn(timedelta(seconds=moved.offset_seconds))
+        self.position = batch[-1].position
+        return True
+

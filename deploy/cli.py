@@ -1,0 +1,196 @@
+"""``pbxim``: looking at a data folder from outside. stdout is data, stderr is talk.
+
+It opens the files of ``PBXIM_DATA`` beside a running product: reading never disturbs it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from deploy.assembly import all_specs, assemble
+from shared import config, logging
+from shared.clock import MachineClock
+from shared.codec import decode_meta
+from shared.consumers import parking
+from shared.errors import PbxError
+from shared.eventlog import Recorded
+from shared.eventlog.sqlite import SqliteLog
+from shared.stores import Store
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+events = typer.Typer(no_args_is_help=True, help="What happened.")
+parked = typer.Typer(no_args_is_help=True, help="Events that could not be handled.")
+projections = typer.Typer(no_args_is_help=True, help="Read models.")
+for name, group in (("events", events), ("parked", parked), ("projections", projections)):
+    app.add_typer(group, name=name)
+
+_AT_ONCE = 1000
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """The command's entry point. Exit codes: 0 done, 1 refused or failed, 2 wrong usage."""
+    try:
+        app()
+    except PbxError as error:
+        _talk(f"pbxim: {error.detail or error.code} ({error.code})")
+        sys.exit(1)
+
+
+def _talk(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201  # The command line speaks by printing.
+
+
+def _say(data: object, *, as_json: bool) -> None:
+    text = json.dumps(data, default=str, sort_keys=True) if as_json else str(data)
+    print(text)  # noqa: T201  # See above.
+
+
+def _data() -> Path:
+    return config.load({"PBXIM_MODE": "sandbox"} | config.environment()).data
+
+
+def _log() -> SqliteLog:
+    path = _data() / "log.db"
+    if not path.exists():
+        _talk(f"pbxim: there is no log at {path}. Start the product once, or set PBXIM_DATA.")
+        raise typer.Exit(1)
+    return SqliteLog(path)
+
+
+def _shown(event: Recorded) -> dict[str, Any]:
+    # Sealed fields stay sealed: the payload is shown as it is stored.
+    meta = decode_meta(event.metadata)
+    return {
+        "position": event.position,
+        "event_id": "evt_" + event.event_id.hex(),
+        "stream": event.stream,
+        "version": event.version,
+        "type": event.type,
+        "account_id": event.account_id,
+        "occurred_at": meta.occurred_at.isoformat(),
+        "actor": meta.actor,
+        "subjects": list(meta.subjects),
+        "payload": json.loads(event.payload),
+    }
+
+
+def _line(event: Recorded) -> str:
+    payload = event.payload.decode()
+    return f"{event.position:>8}  {event.type:<26} {event.stream:<32} {payload}"
+
+
+@events.command("show")
+def show_events(
+    *,
+    last: Annotated[bool, typer.Option("--last", help="Only the last event.")] = False,
+    stream: Annotated[str, typer.Option(help="Only this stream.")] = "",
+    after: Annotated[int, typer.Option(help="Behind this position.")] = 0,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Shows stored events, oldest first."""
+    log = _log()
+    start = max(0, log.head() - 1) if last else after
+    found = log.read_stream(stream) if stream else log.read_all(start, limit)
+    for event in found[:limit]:
+        _say(_shown(event) if as_json else _line(event), as_json=as_json)
+
+
+@events.command("tail")
+def tail_events(
+    *, count: Annotated[int, typer.Option("-n", help="How many.")] = 20, as_json: AsJson = False
+) -> None:
+    """Shows the last events."""
+    log = _log()
+    for event in log.read_all(max(0, log.head() - count), count):
+        _say(_shown(event) if as_json else _line(event), as_json=as_json)
+
+
+@events.command("export")
+def export_events() -> None:
+    """Writes every event as a line of JSON."""
+    log = _log()
+    after = 0
+    while some := log.read_all(after, _AT_ONCE):
+        for event in some:
+            _say(_shown(event), as_json=True)
+        after = some[-1].position
+
+
+@parked.command("list")
+def list_parked(*, as_json: AsJson = False) -> None:
+    """Lists what was put aside, oldest first."""
+    state = Store(_data() / "state.db", durable=True)
+    state.create(parking.PARKING)
+    with state.read() as connection:
+        for row in parking.listed(connection):
+            _say(row if as_json else _parked_line(row), as_json=as_json)
+
+
+def _parked_line(row: dict[str, Any]) -> str:
+    return f"{row['consumer']:<20} {row['position']:>8} {row['status']:<9} {row['error']}"
+
+
+@parked.command("retry")
+def retry_parked(consumer: str, position: int) -> None:
+    """Lets a parked event be tried again at once."""
+    state = Store(_data() / "state.db", durable=True)
+    with state.write() as connection:
+        found = parking.retry(connection, consumer, position, MachineClock().now())
+    if not found:
+        _talk(f"pbxim: {consumer} has nothing parked at {position}; see pbxim parked list.")
+        raise typer.Exit(1)
+
+
+@projections.command("status")
+def show_projections(*, as_json: AsJson = False) -> None:
+    """Says how far each read model is."""
+    head = _log().head()
+    for name, position in _positions():
+        row = {"projection": name, "position": position, "lag": head - position}
+        _say(row if as_json else f"{name:<24} {position:>8} {head - position:>8}", as_json=as_json)
+
+
+def _positions() -> Iterator[tuple[str, int]]:
+    views = Store(_data() / "views.db", durable=False)
+    with views.read() as connection:
+        query = "SELECT consumer, position FROM checkpoint ORDER BY consumer"
+        yield from ((row.consumer, row.position) for row in connection.exec_driver_sql(query))
+
+
+@projections.command("rebuild")
+def rebuild_projections() -> None:
+    """Builds every read model anew from the log alone. The product must not be running."""
+    settings = config.load({"PBXIM_MODE": "sandbox"} | config.environment())
+    logging.set_up("warning", as_json=None)
+    for path in settings.data.glob("views.db*"):
+        path.unlink()
+    assembly = assemble(settings, all_specs())
+    head = assembly.runtime.application.log.head()
+    with typer.progressbar(length=head, label="events", file=sys.stderr) as bar:
+        for consumer in assembly.projections():
+            while consumer.step():
+                bar.update(0)
+            bar.update(head // len(assembly.projections()))
+    assembly.close()
+
+
+@app.command("demo")
+def show_demo(*, as_json: AsJson = False) -> None:
+    """Shows how to sign in to the sandbox."""
+    path = _data() / "demo.json"
+    if not path.exists():
+        _talk(f"pbxim: there is no {path}. Start the sandbox with: make run")
+        raise typer.Exit(1)
+    demo = json.loads(path.read_text())
+    for key, found in demo.items() if not as_json else ():
+        _say(f"{key:<16} {found}", as_json=False)
+    if as_json:
+        _say(demo, as_json=True)

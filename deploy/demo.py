@@ -1,0 +1,114 @@
+"""What a sandbox starts with: the project's stock, one account, one person of the back office.
+
+Passwords and keys are made by chance on the first start and written to ``demo.json`` (mode 0600).
+Later starts only write down where the product answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.assembly import Assembly
+from services.gateway import keys, passwords, tokens
+from services.gateway.app import key_wrapper
+from services.gateway.people import NewUser, People
+from services.gateway.surroundings import STAFF_ACCOUNT
+from shared.rpc import OWNER, STAFF, SYSTEM, CallContext
+
+_STOCK = Path(__file__).parent / "data" / "stock.csv"
+_PAUSE_SECONDS = 0.05
+_CUSTOMER = ("demo@example.com", "Demo Company")
+_STAFF = ("staff@example.com", "Demo Staff")
+
+
+def prepare_demo(assembly: Assembly) -> None:
+    """Loads the stock and opens the demo account, once; writes ``demo.json``."""
+    path = assembly.settings.data / "demo.json"
+    known = json.loads(path.read_text()) if path.exists() else None
+    demo = known or _first_start(assembly)
+    write_private(path, demo | {"base_url": assembly.settings.base_url})
+
+
+def _first_start(assembly: Assembly) -> dict[str, str]:
+    _load_stock(assembly)
+    account = assembly.client.call(
+        "billing",
+        "open_account",
+        _as_system("demo account"),
+        name=_CUSTOMER[1],
+        email=_CUSTOMER[0],
+        country="US",
+    )
+    return _person(assembly, account["id"], OWNER, *_CUSTOMER) | {
+        f"staff_{name}": found
+        for name, found in _person(assembly, STAFF_ACCOUNT, STAFF, *_STAFF).items()
+    }
+
+
+def _as_system(key: str) -> CallContext:
+    return CallContext(
+        account_id=STAFF_ACCOUNT, actor="system", roles=(SYSTEM,), correlation_id="demo", key=key
+    )
+
+
+def _load_stock(assembly: Assembly) -> None:
+    csv = _STOCK.read_text()
+    asked = assembly.client.call("inventory", "import_stock", _as_system("demo stock"), csv=csv)
+    while True:
+        job = assembly.client.call(
+            "inventory", "get_job", _as_system("demo stock"), job_id=asked["job_id"]
+        )
+        _show_progress(job)
+        if job["status"] in {"done", "failed"}:
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _show_progress(job: Mapping[str, Any]) -> None:
+    end = "\n" if job["status"] == "done" else ""
+    done = job["succeeded"] + job["failed"]
+    print(f"\r  Loading stock: {done} of {job['total']} blocks", end=end, file=sys.stderr)  # noqa: T201
+
+
+def _person(assembly: Assembly, account_id: str, role: str, email: str, name: str) -> dict[str, str]:
+    runtime = assembly.runtime
+    now = int(runtime.machine.now().timestamp())
+    password = secrets.token_urlsafe(15)
+    people = People(
+        runtime.state,
+        key_wrapper(runtime),
+        runtime.settings.public_url,
+        passwords.hashing_places(),
+    )
+    user = NewUser(
+        id=f"user_demo_{role}", account_id=account_id, email=email, name=name, role=role
+    )
+    people.invite(user, now)
+    with runtime.state.write() as connection:
+        link = tokens.issue(connection, tokens.INVITATION, user.id, now)
+    people.set_password(tokens.INVITATION, link, password, now)
+    key = keys.make(
+        runtime.state,
+        f"key_demo_{role}",
+        account_id=account_id,
+        role=role,
+        name="demo",
+        now=now,
+    )
+    return {"api_key": key, "email": email, "password": password}
+
+
+def write_private(path: Path, content: object) -> None:
+    """Writes JSON that only its owner can read, whole or not at all."""
+    unfinished = path.with_suffix(".new")
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        json.dump(content, file, indent=2)
+    unfinished.replace(path)

@@ -1,0 +1,138 @@
+"""Everything in one process: ``make run``. The first minute of the product.
+
+Ordinary threads, three SQLite files, the payment sandbox as a child. Ctrl-C ends it within two
+seconds; a kill -9 at any point loses nothing (tests/faults).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+import threading
+import time
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from waitress import create_server
+
+from deploy.assembly import Assembly, all_specs, assemble
+from deploy.demo import prepare_demo
+from deploy.payment_sandbox.process import SandboxProcess
+from deploy.payments import start_payments
+from services import gateway
+from services.gateway.app import create_app
+from shared import config, failpoints, logging
+from shared.config import Settings
+from shared.errors import Broken
+
+_log = logging.logger("embedded")
+_THREADS = 64  # 16 waiters, 32 event streams, and room for everybody else.
+_SWITCH_SECONDS = 0.002  # The engine must not keep a page waiting for the interpreter.
+
+
+class Embedded:
+    """The running product. ``start`` returns when it answers; ``stop`` leaves nothing behind."""
+
+    def __init__(self, settings: Settings, *, demo: bool = True) -> None:
+        self.settings = settings
+        self._demo = demo
+        self._child: SandboxProcess | None = None
+        self._server: Any = None
+        self.assembly: Assembly | None = None
+
+    def start(self) -> None:
+        """Starts payments, services, gateway; loads the demo's stock on the first start."""
+        listening = _listen(self.settings)
+        self.settings = replace(self.settings, port=listening.getsockname()[1])
+        if self.settings.public_url.endswith(":0"):
+            self.settings = replace(self.settings, public_url=self.settings.base_url)
+        self.settings, self._child = start_payments(self.settings)
+        self.assembly = assemble(self.settings, (*all_specs(), gateway.spec()))
+        self.assembly.start()
+        app = create_app(self.assembly.runtime, self.assembly.client, self.assembly.status)
+        self._server = create_server(
+            app, sockets=[listening], threads=_THREADS, clear_untrusted_proxy_headers=True
+        )
+        threading.Thread(target=self._serve, name="http", daemon=True).start()
+        if self._demo and self.settings.sandbox:
+            prepare_demo(self.assembly)
+
+    def stop(self) -> None:
+        """Ends everything that was started, in the other order."""
+        if self._server is not None:
+            self._server.close()
+        if self.assembly is not None:
+            self.assembly.stop(0.7)
+        if self._child is not None:
+            self._child.stop()
+
+    def _serve(self) -> None:
+        # Closing the socket is how waitress is told to end.
+        with contextlib.suppress(OSError):
+            self._server.run()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        message = f"{settings.host}:{settings.port} cannot be used ({error.strerror})."
+        raise SystemExit(f"{message} Set PBXIM_HTTP to another host:port.") from error
+    return listening
+
+
+def main() -> None:
+    """Runs until Ctrl-C or SIGTERM."""
+    began = time.monotonic()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    settings = _settings()
+    logging.set_up(settings.log_level, as_json=settings.log_json)
+    failpoints.arm(settings.failpoint)
+    stopping = threading.Event()
+    _on_signals(stopping)
+    embedded = Embedded(settings)
+    try:
+        embedded.start()
+        _greet(embedded.settings, time.monotonic() - began)
+        stopping.wait()
+    except Broken as error:
+        raise SystemExit(f"pbxim: {error.detail} ({error.code})") from error
+    finally:
+        embedded.stop()
+
+
+def _settings() -> Settings:
+    try:
+        return config.load()
+    except Broken as error:
+        raise SystemExit(f"pbxim: {error.detail}") from error
+
+
+def _on_signals(stopping: threading.Event) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _greet(settings: Settings, seconds: float) -> None:
+    lines = [
+        "",
+        f"  PBX.IM Numbers ({settings.mode}) is ready after {seconds:.1f} s.",
+        f"  Pages        {settings.public_url}/",
+        f"  API docs     {settings.public_url}/docs",
+    ]
+    if settings.sandbox:
+        lines.append(f"  Signing in   see {settings.data / 'demo.json'} (also: pbxim demo)")
+    print("\n".join([*lines, "  Ctrl-C ends it.", ""]), file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
