@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from shared import sealing
@@ -111,7 +112,6 @@ def assemble(
     settings: Settings,
     specs: Sequence[ServiceSpec] | None = None,
     machine: MachineClock | None = None,
-    workers_per_service: int = 8,
 ) -> Assembly:
     """Builds everything from the settings; the data folder is made if it is not there.
 
@@ -122,13 +122,13 @@ def assemble(
     runtime = _runtime(settings, chosen, machine or MachineClock(), bell)
     _start_installation(runtime)
     feed = Feed(runtime.application.log, runtime.application.codec)
-    pools: list[WorkerPool] = []
+    pools: dict[str, WorkerPool] = {}
     effects = {spec.name: spec.effects(runtime) for spec in chosen}
-    workers = _workers(effects, feed, runtime, workers_per_service, pools)
+    workers = _workers(effects, feed, runtime, pools)
     consumers = list(_consumers(chosen, effects, feed, runtime, pools))
     engine = Engine(consumers, runtime.progress, bell)
     client = LocalClient({spec.name: spec.rpc(runtime) for spec in chosen})
-    return Assembly(settings, runtime, chosen, engine, bell, feed, client, workers, pools)
+    return Assembly(settings, runtime, chosen, engine, bell, feed, client, workers, [*pools.values()])
 
 
 def _runtime(
@@ -172,7 +172,7 @@ def _consumers(
     effects: dict[str, tuple[Effect, ...]],
     feed: Feed,
     runtime: Runtime,
-    pools: list[WorkerPool],
+    pools: dict[str, WorkerPool],
 ) -> Iterable[Consumer]:
     yield ClockLearner(feed, runtime)
     for spec in specs:
@@ -180,7 +180,8 @@ def _consumers(
             yield PolicyConsumer(spec.name, spec.policy, feed, runtime)
     for spec in specs:
         if effects[spec.name]:
-            yield EffectIntake(spec.name, effects[spec.name], feed, runtime, _ring_all(pools))
+            theirs = effects[spec.name]
+            yield EffectIntake(spec.name, theirs, feed, runtime, pools[spec.name].ring)
     schedulers = []
     for spec in specs:
         for projection in spec.projections:
@@ -193,20 +194,11 @@ def _consumers(
     yield from schedulers
 
 
-def _ring_all(pools: list[WorkerPool]) -> Callable[[], None]:
-    def ring() -> None:
-        for pool in pools:
-            pool.ring()
-
-    return ring
-
-
 def _workers(
     effects: dict[str, tuple[Effect, ...]],
     feed: Feed,
     runtime: Runtime,
-    size: int,
-    pools: list[WorkerPool],
+    pools: dict[str, WorkerPool],
 ) -> dict[str, tuple[EffectWorker, ...]]:
     workers: dict[str, tuple[EffectWorker, ...]] = {}
     for service, theirs in effects.items():
@@ -216,10 +208,10 @@ def _workers(
         breakers = {
             e.provider: Breaker((NotSentError, OutcomeUnknownError), NotSentError) for e in theirs
         }
+        size = max(e.at_once for e in theirs)
         made = tuple(EffectWorker(service, theirs, feed, runtime, breakers) for _ in range(size))
         workers[service] = made
-        waiting = iter(made)
-        pools.append(WorkerPool(lambda waiting=waiting: next(waiting), size))  # type: ignore[misc]  # Bound now.
+        pools[service] = WorkerPool(partial(next, iter(made)), size)
     return workers
 
 

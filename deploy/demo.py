@@ -33,7 +33,11 @@ def prepare_demo(assembly: Assembly) -> None:
     path = assembly.settings.data / "demo.json"
     known = json.loads(path.read_text()) if path.exists() else None
     demo = known or _first_start(assembly)
-    write_private(path, demo | {"base_url": assembly.settings.base_url})
+    here = {
+        "base_url": assembly.settings.base_url,
+        "payments_url": assembly.settings.stripe_api_base or "",
+    }
+    write_private(path, demo | here)
 
 
 def _first_start(assembly: Assembly) -> dict[str, str]:

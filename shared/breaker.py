@@ -28,11 +28,13 @@ class Breaker:
         *,
         after: int = 8,
         seconds: float = 5.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._failures = failures
         self._opened = opened
         self._after = after
         self._seconds = seconds
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._count = 0
         self._closed_again = 0.0
@@ -54,7 +56,7 @@ class Breaker:
     @property
     def is_open(self) -> bool:
         """Whether calls are refused just now."""
-        return self._count >= self._after and time.monotonic() < self._closed_again
+        return self._count >= self._after and self._monotonic() < self._closed_again
 
     def _enter(self) -> None:
         with self._lock:
@@ -62,9 +64,9 @@ class Breaker:
                 message = "the provider is left alone after repeated failures"
                 raise self._opened(message)
             if self._count >= self._after:  # One call finds out; the others wait for its answer.
-                self._closed_again = time.monotonic() + self._seconds
+                self._closed_again = self._monotonic() + self._seconds
 
     def _failed(self) -> None:
         with self._lock:
             self._count += 1
-            self._closed_again = time.monotonic() + self._seconds
+            self._closed_again = self._monotonic() + self._seconds

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     Column,
@@ -43,6 +43,7 @@ class Store:
     def __init__(self, path: Path, *, durable: bool) -> None:
         self._lock = threading.RLock()
         self.engine = _engine(path, "FULL" if durable else "NORMAL")
+        self._writer: Connection | None = None
 
     def create(self, metadata: MetaData) -> None:
         """Makes the tables that are not there yet."""
@@ -52,29 +53,43 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes: all of it or nothing. Raises ``storage_full`` and ``busy``."""
-        with self._lock, _translated(), self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with self._lock, _translated():
+            if self._writer is None:
+                self._writer = self.engine.connect()
+            raw = _raw(self._writer)
+            raw.execute("BEGIN IMMEDIATE")
             try:
-                yield connection
-                connection.exec_driver_sql("COMMIT")
+                yield self._writer
+                raw.execute("COMMIT")
             except BaseException:
-                with contextlib.suppress(OperationalError):
-                    connection.exec_driver_sql("ROLLBACK")
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
                 raise
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent look at the store; it does not wait for writers."""
         with _translated(), self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
+            raw = _raw(connection)
+            raw.execute("BEGIN")
             try:
                 yield connection
             finally:
-                connection.exec_driver_sql("ROLLBACK")
+                raw.execute("ROLLBACK")
 
     def close(self) -> None:
         """Closes every connection."""
+        with self._lock:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
         self.engine.dispose()
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    # Transactions are ours (BEGIN IMMEDIATE); SQLAlchemy is in autocommit and does not add its own.
+    driver: Any = connection.connection.driver_connection
+    return cast("sqlite3.Connection", driver)
 
 
 def _engine(path: Path, synchronous: str) -> Engine:
@@ -82,6 +97,8 @@ def _engine(path: Path, synchronous: str) -> Engine:
         f"sqlite:///{path}",
         pool_size=64,
         max_overflow=64,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
     )
 
@@ -102,6 +119,8 @@ def _translated() -> Iterator[None]:
         if isinstance(error.orig, sqlite3.OperationalError):
             raise translate(error.orig) from error
         raise
+    except sqlite3.OperationalError as error:
+        raise translate(error) from error
 
 
 KEYS = MetaData()

@@ -6,9 +6,19 @@ another one: the log went back (a restored backup), and reading on would skip wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+)
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert, select, update
 
@@ -46,10 +56,17 @@ def start(version: int, log: EventLog) -> Checkpoint:
     return Checkpoint(0, b"", log.log_id, version)
 
 
+_loading = select(_table).where(_table.c.consumer == bindparam("name"))
+_moving = (
+    update(_table)
+    .where(_table.c.consumer == bindparam("name"), _table.c.position == bindparam("before"))
+    .values({c: bindparam(c) for c in ("position", "event_id", "log_id", "version")})
+)
+
+
 def load(connection: Connection, consumer: str) -> Checkpoint | None:
     """The stored checkpoint, if there is one."""
-    query = select(_table).where(_table.c.consumer == consumer)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_loading, {"name": consumer}).mappings().first()
     return None if row is None else Checkpoint(**{k: v for k, v in row.items() if k != "consumer"})
 
 
@@ -64,20 +81,18 @@ def verify(checkpoint: Checkpoint, log: EventLog) -> None:
         raise refusal("log_went_back", detail)
 
 
-def move(connection: Connection, consumer: str, old: Checkpoint, new: Checkpoint) -> None:
-    """Stores the new place if the old one still holds; else raises ``FencedError``."""
-    values = {
-        "position": new.position,
-        "event_id": new.event_id,
-        "log_id": new.log_id,
-        "version": new.version,
-    }
-    where = (_table.c.consumer == consumer) & (_table.c.position == old.position)
-    if connection.execute(update(_table).where(where).values(values)).rowcount == 1:
+def move(connection: Connection, consumer: str, old: Checkpoint | None, new: Checkpoint) -> None:
+    """Stores the new place if the old one still holds (``None``: there was none); else raises
+    ``FencedError``."""
+    values = asdict(new)
+    if old is None:
+        if load(connection, consumer) is not None:
+            raise FencedError(consumer)
+        connection.execute(insert(_table).values(consumer=consumer, **values))
         return
-    if load(connection, consumer) is not None:
+    moved = connection.execute(_moving, values | {"name": consumer, "before": old.position})
+    if moved.rowcount != 1:
         raise FencedError(consumer)
-    connection.execute(insert(_table).values(consumer=consumer, **values))
 
 
 def forget(connection: Connection, consumer: str) -> None:

@@ -23,8 +23,10 @@ from sqlalchemy import (
     DateTime,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
+    bindparam,
     delete,
     insert,
     or_,
@@ -85,7 +87,8 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Effect:
-    """One kind of call. ``call`` answers with the commands that record the outcome."""
+    """One kind of call. ``call`` answers with the commands that record the outcome. ``at_once`` is
+    how many workers a process has for it."""
 
     name: str
     provider: str
@@ -94,6 +97,7 @@ class Effect:
     provider_key: Callable[[Any], str]
     call: Callable[[Happened, Attempt], Sequence[Any]]
     unknown: Callable[[Happened], Sequence[Any]] = lambda _: ()
+    at_once: int = 8
 
 
 class EffectIntake:
@@ -105,7 +109,7 @@ class EffectIntake:
         effects: Sequence[Effect],
         feed: Feed,
         runtime: Runtime,
-        ring: Callable[[], None] = lambda: None,
+        ring: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.name = f"effects:{service}"
         self._service = service
@@ -152,15 +156,14 @@ class EffectIntake:
         now = self._runtime.machine.now()
         rows = [self._row(event, now) for event in wanted]
         with self._runtime.state.write() as connection:
-            old = self._stored or checkpoints.start(1, self._feed.log)
-            checkpoints.move(connection, self.name, old, new)
+            checkpoints.move(connection, self.name, self._stored, new)
             if rows:
                 connection.execute(insert(_effect), rows)
             failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
         self._stored = new
         if wanted:
-            self._ring()
+            self._ring(len(wanted))
 
     def _row(self, event: Happened, now: datetime) -> dict[str, Any]:
         effect = self._by_type[event.type]
@@ -246,11 +249,12 @@ class EffectWorker:
 
     def _claim(self) -> dict[str, Any] | None:
         now = self._runtime.machine.now()
+        asked = {"of_service": self._service, "now": now}
         with self._runtime.state.read() as connection:
-            if connection.execute(_due(self._service, now)).first() is None:
+            if connection.execute(_due, asked).first() is None:
                 return None
         with self._runtime.state.write() as connection:
-            found = connection.execute(_due(self._service, now)).mappings().first()
+            found = connection.execute(_due, asked).mappings().first()
             if found is None:
                 return None
             return self._mark(connection, dict(found), now)
@@ -264,7 +268,7 @@ class EffectWorker:
             "attempts": row["attempts"],
             "maybe_sent": row["maybe_sent"],
         }
-        connection.execute(update(_effect).where(_effect.c.id == row["id"]).values(claim))
+        connection.execute(_claiming, claim | {"row_id": row["id"]})
         return row
 
     def _later(self, row: dict[str, Any], error: str, *, maybe_sent: bool) -> None:
@@ -280,21 +284,31 @@ class EffectWorker:
 
     def _finish(self, row: dict[str, Any]) -> None:
         with self._runtime.state.write() as connection:
-            connection.execute(delete(_effect).where(_effect.c.id == row["id"]))
+            connection.execute(_finishing, {"row_id": row["id"]})
 
 
-def _due(service: str, now: datetime) -> Any:
-    busy = select(_effect.c.key).where(
-        _effect.c.service == service, _effect.c.claimed_until > now
-    )
+def _due_statement() -> Select[Any]:
+    now = bindparam("now", type_=DateTime(timezone=True))
+    of_service = _effect.c.service == bindparam("of_service")
+    busy = select(_effect.c.key).where(of_service, _effect.c.claimed_until > now)
     free = or_(_effect.c.claimed_until.is_(None), _effect.c.claimed_until <= now)
     return (
         select(_effect)
-        .where(_effect.c.service == service, _effect.c.due_at <= now, free)
+        .where(of_service, _effect.c.due_at <= now, free)
         .where(_effect.c.key.not_in(busy))
         .order_by(_effect.c.position)
         .limit(1)
     )
+
+
+_due = _due_statement()
+_this_row = _effect.c.id == bindparam("row_id")
+_claiming = (
+    update(_effect)
+    .where(_this_row)
+    .values({c: bindparam(c) for c in ("claimed_until", "attempts", "maybe_sent")})
+)
+_finishing = delete(_effect).where(_this_row)
 
 
 def release_claims(runtime: Runtime, service: str) -> None:
@@ -326,11 +340,11 @@ class WorkerPool:
         for thread in self._threads:
             thread.start()
 
-    def ring(self) -> None:
-        """There may be work."""
+    def ring(self, rows: int) -> None:
+        """There is work for so many threads; the others sleep on."""
         with self._bell:
             self._rung += 1
-            self._bell.notify_all()
+            self._bell.notify(rows)
 
     def stop(self, seconds: float) -> None:
         """Lets running calls end for a while; what is still running is taken up after restart."""

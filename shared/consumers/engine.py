@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 
 from shared import logging
 from shared.consumers import Consumer
+from shared.consumers.policies import PolicyConsumer
 from shared.consumers.projections import ProjectionConsumer
+from shared.consumers.timers import Scheduler
 from shared.errors import Unavailable
 from shared.runtime import Progress
 
 _log = logging.logger("engine")
 _SLOW_POLL_SECONDS = 1.0
+_URGENT_ROUNDS = 8
 
 
 class Bell:
@@ -52,6 +55,8 @@ class Engine:
         idle_seconds: Callable[[], float] = lambda: _SLOW_POLL_SECONDS,
     ) -> None:
         self.consumers = list(consumers)
+        self._late = [c for c in consumers if isinstance(c, ProjectionConsumer | Scheduler)]
+        self._urgent = [c for c in consumers if c not in self._late]
         self._progress = progress
         self._bell = bell
         self._idle_seconds = idle_seconds
@@ -63,11 +68,19 @@ class Engine:
     def step(self, one: Callable[[Consumer], bool] = _plainly) -> bool:
         """One step of every consumer; says whether any did something. The first step counts: whoever
         waits for a view learns from it where the views have been since before the start."""
-        worked = [one(consumer) for consumer in self.consumers]
-        moved = any(worked) or not self._reported
+        urgent = self._step_urgent(one)
+        worked = [one(consumer) for consumer in self._late]
+        moved = urgent or any(worked) or not self._reported
         if moved:
             self._report()
         return moved
+
+    def _step_urgent(self, one: Callable[[Consumer], bool]) -> bool:
+        # A purchase is a chain of policies. Views are written once for several of its links.
+        for rounds in range(_URGENT_ROUNDS):
+            if not any([one(consumer) for consumer in self._urgent]):
+                return rounds > 0
+        return True
 
     def settle(self, most: int = 10_000) -> int:
         """Steps until nothing has work; says how many rounds that took."""
@@ -95,6 +108,9 @@ class Engine:
         self._bell.ring()
         if self._thread is not None:
             self._thread.join(seconds)
+        for consumer in self.consumers:
+            if isinstance(consumer, PolicyConsumer):
+                consumer.rest()
 
     def _report(self) -> None:
         self._reported = True

@@ -6,11 +6,10 @@ are recognised by their ids. What fails is parked with its stream (``parking.py`
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby, zip_longest
-
-from sqlalchemy import Connection
 
 from shared import failpoints, logging
 from shared.application import Order
@@ -27,6 +26,7 @@ from shared.stores import Store
 _log = logging.logger("policy")
 _BATCH = 200
 _WRITE_EVERY = 1000
+_IDLE_SECONDS = 1.0
 
 
 class NotYetError(Exception):
@@ -48,6 +48,8 @@ class PolicyConsumer:
         self._place: Checkpoint | None = None
         self._blocked: set[str] = set()
         self._failure: str | None = None
+        self._unsaved = False
+        self._saved_at = 0.0
 
     @property
     def position(self) -> int:
@@ -81,6 +83,7 @@ class PolicyConsumer:
         retried = self._retry() if self._blocked else False
         batch = self._feed.read(place.position, _BATCH)
         if not batch:
+            self._save_when_idle(place)
             return retried
         self._answer(place, batch)
         return True
@@ -92,9 +95,21 @@ class PolicyConsumer:
         last = batch[-1]
         new = replace(place, position=last.position, event_id=last.stored.event_id)
         aside = [event for event in wanted if event not in free or event in failed]
-        if wanted or new.position - self._stored_position() >= _WRITE_EVERY:
+        if aside or new.position - self._stored_position() >= _WRITE_EVERY:
             self._save(new, aside, failed)
+        self._unsaved = self._unsaved or (bool(wanted) and self._stored is not new)
         self._place = new
+
+    def rest(self) -> None:
+        """Stores the place, before the process ends."""
+        if self._unsaved and self._place is not None:
+            self._save(self._place, [], {})
+
+    def _save_when_idle(self, place: Checkpoint) -> None:
+        # What was answered since is answered again after a crash, and recognised by its ids: so an
+        # fsync per event buys nothing.
+        if self._unsaved and time.monotonic() - self._saved_at >= _IDLE_SECONDS:
+            self._save(place, [], {})
 
     def _react_all(self, events: list[Happened]) -> dict[Happened, str]:
         try:
@@ -141,15 +156,11 @@ class PolicyConsumer:
         with self._state.write() as connection:
             for event in aside:
                 parking.park(connection, self.name, event, now, failed.get(event, ""))
-            self._move(connection, new)
+            checkpoints.move(connection, self.name, self._stored, new)
             failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
-        self._stored = new
+        self._stored, self._unsaved, self._saved_at = new, False, time.monotonic()
         self._blocked |= {event.stored.stream for event in aside}
-
-    def _move(self, connection: Connection, new: Checkpoint) -> None:
-        old = self._stored or checkpoints.start(1, self._feed.log)
-        checkpoints.move(connection, self.name, old, new)
 
     def _stored_position(self) -> int:
         return self._stored.position if self._stored else 0

@@ -112,18 +112,12 @@ class ProjectionConsumer:
             for event in wanted:
                 self.projection.fold(event, rows)
             self.rows_written += rows.flush()
-            self._move(connection, new)
+            # Batches without an event for us move only the place in memory, so the stored one may
+            # lag. It must be the one we know: else another runner folded these, or began anew.
+            checkpoints.move(connection, self.name, self._stored, new)
             failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
         self._stored = new
-
-    def _move(self, connection: Connection, new: Checkpoint) -> None:
-        # Batches without an event for us move only the place in memory, so the stored one may lag.
-        # It is still the one we know: else another runner folded these events or began a rebuild.
-        if checkpoints.load(connection, self.name) != self._stored:
-            raise FencedError(self.name)
-        start = checkpoints.start(self.projection.version, self._feed.log)
-        checkpoints.move(connection, self.name, self._stored or start, new)
 
     def _stored_position(self) -> int:
         return self._stored.position if self._stored else 0

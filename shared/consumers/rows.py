@@ -12,7 +12,19 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, Connection, DateTime, Table, and_, delete, or_, select, tuple_
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Delete,
+    Insert,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
@@ -88,8 +100,8 @@ class Rows:
         known.update(dict.fromkeys(keys))
         names = [column.name for column in table.primary_key]
         for some in _chunks(keys):
-            query = select(table).where(_among(table, some))
-            for found in self._connection.execute(query).mappings():
+            wanted = {"keys": some if len(names) > 1 else [key[0] for key in some]}
+            for found in self._connection.execute(_selection(table), wanted).mappings():
                 row = _aware(table, dict(found))
                 known[tuple(row[name] for name in names)] = row
 
@@ -128,36 +140,39 @@ def _chunks(keys: Iterable[Key]) -> Iterator[list[Key]]:
         yield some
 
 
-def _among(table: Table, keys: list[Key]) -> Any:
+# Statements are built once per table: building one costs more than running it.
+
+
+@lru_cache(maxsize=256)
+def _selection(table: Table) -> Select[Any]:
     columns = list(table.primary_key)
-    if len(columns) == 1:
-        return columns[0].in_([key[0] for key in keys])
-    if len(keys) == 1:
-        return and_(*(c == part for c, part in zip(columns, keys[0], strict=True)))
-    return tuple_(*columns).in_(keys)
+    key: Any = columns[0] if len(columns) == 1 else tuple_(*columns)
+    return select(table).where(key.in_(bindparam("keys", expanding=True)))
+
+
+@lru_cache(maxsize=256)
+def _upsertion(table: Table, dialect: str) -> Insert:
+    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    names = [column.name for column in table.primary_key]
+    changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in names}
+    if changed:
+        return statement.on_conflict_do_update(index_elements=names, set_=changed)
+    return statement.on_conflict_do_nothing(index_elements=names)
+
+
+@lru_cache(maxsize=256)
+def _deletion(table: Table) -> Delete:
+    same = (c == bindparam(f"key_{n}") for n, c in enumerate(table.primary_key))
+    return delete(table).where(*same)
 
 
 def _upsert(connection: Connection, table: Table, rows: list[Row]) -> None:
-    if not rows:
-        return
-    maker = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    rows = [_in_utc(table, row) for row in rows] if _instants(table) else rows
-    statement = maker(table)
-    keys = {column.name for column in table.primary_key}
-    changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
-    names = [column.name for column in table.primary_key]
-    if changed:
-        statement = statement.on_conflict_do_update(index_elements=names, set_=changed)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=names)
-    connection.execute(statement, rows)
+    if rows:
+        rows = [_in_utc(table, row) for row in rows] if _instants(table) else rows
+        connection.execute(_upsertion(table, connection.dialect.name), rows)
 
 
 def _delete(connection: Connection, table: Table, keys: list[Key]) -> None:
-    for some in _chunks(keys):
-        columns = list(table.primary_key)
-        if len(columns) == 1:
-            where: Any = columns[0].in_([key[0] for key in some])
-        else:
-            where = or_(*(and_(*(c == p for c, p in zip(columns, k, strict=True))) for k in some))
-        connection.execute(delete(table).where(where))
+    if keys:
+        gone = [{f"key_{n}": part for n, part in enumerate(key)} for key in keys]
+        connection.execute(_deletion(table), gone)

@@ -79,6 +79,9 @@ class Scheduler:
         self._runtime = runtime
         self._views: Store = runtime.views
         self._later: dict[Row[Any], datetime] = {}
+        self._first = select(func.min(table.c.due_at))
+        self._next: datetime | None = None
+        self._seen = -1
 
     @property
     def position(self) -> int:
@@ -92,9 +95,12 @@ class Scheduler:
 
     def step(self) -> bool:
         """Fires the next timers that are due. Says whether any was."""
-        if self._view.failure or self._view.position < self._runtime.application.log.head():
+        now = self._runtime.clock.now()
+        if self._view.failure or self._nothing_due(now):
             return False
-        due = self._due(self._runtime.clock.now())
+        if self._view.position < self._runtime.application.log.head():
+            return False
+        due = self._due(now)
         if not due:
             return False
         try:
@@ -102,13 +108,20 @@ class Scheduler:
         except NotYetError:
             return False
         self._forget(fired)
+        self._seen = -1
         return bool(fired)
 
     def next_due(self) -> datetime | None:
         """When something is due next: business time."""
         with self._views.read() as connection:
-            found = connection.execute(select(func.min(self._table.c.due_at))).scalar()
+            found = connection.execute(self._first).scalar()
         return found.replace(tzinfo=UTC) if found else None
+
+    def _nothing_due(self, now: datetime) -> bool:
+        # Looked up once per change of the view, and not in every round of the engine.
+        if self._view.rows_written != self._seen:
+            self._next, self._seen = self.next_due(), self._view.rows_written
+        return self._next is None or now < self._next
 
     def _fire(self, due: list[Row[Any]]) -> list[Row[Any]]:
         try:

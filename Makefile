@@ -1,0 +1,55 @@
+# Everything a person does with this checkout. `make help` prints the lines marked with ##.
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv/bin
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test test-fast lint fmt bench lock clean setup-run setup-test chromium
+
+help:  ## Print this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: export PBXIM_MODE ?= sandbox
+run: setup-run  ## Start the whole system on this machine, in sandbox mode (Ctrl-C stops it).
+	@exec $(VENV)/python -m deploy.embedded
+
+test: chromium lint  ## Lint, then every test (WORKERS=2 processes).
+	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal --durations 10
+
+test-fast: setup-test  ## The quick tests: no lint, no browser, nothing marked slow.
+	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow and not browser'
+
+lint: setup-test  ## The checks alone: ruff, mypy, import-linter, bandit.
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy --strict services shared deploy
+	$(VENV)/lint-imports --no-logo
+	$(VENV)/bandit -q -c pyproject.toml -r services shared deploy
+
+fmt: setup-test  ## Format the code and repair what ruff can repair.
+	$(VENV)/ruff check --fix-only
+	$(VENV)/ruff format
+
+bench: setup-test  ## Measure (see bench/).
+	@exec $(VENV)/python -m bench
+
+lock:  ## Compile requirements*.txt anew (needs uv; UPGRADE=1 takes newer versions).
+	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean:  ## Remove .venv, caches and var (var holds the data of `make run`).
+	rm -rf .venv var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-run:
+	@scripts/setup.sh run
+
+setup-test:
+	@scripts/setup.sh test
+
+# After the packages, so that a machine which can have neither says so about Python first.
+chromium: setup-test
+	@scripts/chromium.sh

@@ -1,0 +1,40 @@
+"""What every test stands on: no settings from outside, no network in unit tests."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+UNIT_TESTS = Path(__file__).parent / "unit"
+
+# The settings of the person who runs the tests must not decide them; PBXIM_TEST_* is for the tests.
+for _name in [n for n in os.environ if n.startswith("PBXIM_") and not n.startswith("PBXIM_TEST_")]:
+    del os.environ[_name]
+
+# A busy machine is no failure.
+settings.register_profile("pbxim", deadline=None)
+settings.load_profile("pbxim")
+
+
+def _refuse(_socket, address):
+    raise AssertionError(f"a unit test wanted to connect to {address!r}")
+
+
+@pytest.fixture(autouse=True)
+def _no_network_in_unit_tests(request):
+    with pytest.MonkeyPatch.context() as patch:
+        if UNIT_TESTS in request.path.parents:
+            patch.setattr(socket.socket, "connect", _refuse)
+            patch.setattr(socket.socket, "connect_ex", _refuse)
+        yield
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser for tests marked `browser` (`make test` sees to it that it is there)."""
+    path = os.environ.get("PBXIM_TEST_CHROMIUM") or "/usr/bin/chromium"
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"no Chromium at {path}: run scripts/chromium.sh or set PBXIM_TEST_CHROMIUM")
+    return path
