@@ -23,6 +23,7 @@ from deploy.demo import prepare_demo
 from deploy.payment_sandbox.process import SandboxProcess
 from deploy.payments import start_payments
 from services import gateway
+from services.gateway import idempotency
 from services.gateway.app import create_app
 from shared import config, failpoints, logging
 from shared.config import Settings
@@ -53,6 +54,7 @@ class Embedded:
         self.assembly = assemble(self.settings, (*all_specs(), gateway.spec()))
         self.assembly.start()
         app = create_app(self.assembly.runtime, self.assembly.client, self.assembly.status)
+        idempotency.give_up_running(self.assembly.runtime.state)
         self._server = create_server(
             app, sockets=[listening], threads=_THREADS, clear_untrusted_proxy_headers=True
         )

@@ -161,7 +161,7 @@ class ChargeUnknown:
 
 @event("ChargeCheckRequested")
 class ChargeCheckRequested:
-    """The provider is to be asked how the charge stands. ``give_up``: cancel it if it still waits."""
+    """The provider is to be asked how the charge stands. ``give_up``: cancel it if it waits."""
 
     charge_id: str
     account_id: str

@@ -22,6 +22,7 @@ def spec() -> ServiceSpec:
             messages.FillHold: holding.fill_for_order,
             messages.FillAwaiting: holding.fill_awaiting,
             messages.ConfirmHeld: holding.confirm_held,
+            messages.ReleaseStrays: holding.release_strays,
             messages.AllocateHold: holding.allocate,
         },
         projections=(STOCK,),

@@ -15,9 +15,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from services.inventory.matching import taken_among
 from services.inventory.messages import Item, Place, Terms
-from services.inventory.projections import block, offer
-from services.inventory.search import taken_among
+from services.inventory.projections import ON_SALE, block, offer
 from shared.refusals import refusal
 
 _TOGETHER = 64
@@ -75,7 +75,8 @@ def free_terms(terms: Terms) -> Terms:
 
 def offer_of(connection: Connection, item: Item) -> Row[Any] | None:
     """The offer an item asks for. Raises ``offer_unknown``, ``offer_changed`` (its blocks are sold
-    at other terms now) and ``number_unknown``; ``None`` where no free number is in stock."""
+    at other terms now) and ``number_gone`` (a number that is not for sale); ``None`` where no free
+    number is in stock."""
     if item.free_in is not None:
         return _cheapest(connection, item.free_in)
     if item.number is not None:
@@ -91,7 +92,7 @@ def offer_of(connection: Connection, item: Item) -> Row[Any] | None:
 def _cheapest(connection: Connection, country: str) -> Row[Any] | None:
     first = (
         select(block.c.first)
-        .where(block.c.offer_id == offer.c.offer_id, block.c.available > 0)
+        .where(block.c.offer_id == offer.c.offer_id, ON_SALE)
         .order_by(block.c.first)
         .limit(1)
         .scalar_subquery()
@@ -156,7 +157,7 @@ def _numbers(
         found = _block_of(connection, item.number)
         numbers = iter([(int(item.number), found.block_id)] if found is not None else [])
     else:
-        query = select(block).where(block.c.offer_id == offer_id, block.c.available > 0)
+        query = select(block).where(block.c.offer_id == offer_id, ON_SALE)
         blocks = list(connection.execute(query.order_by(block.c.first)))
         numbers = _in_order(blocks) if item.free_in else _shuffled(blocks, seed)
     yield from _untaken(connection, numbers)
@@ -169,7 +170,7 @@ def _in_order(blocks: list[Row[Any]]) -> Iterator[tuple[int, str]]:
 
 def _shuffled(blocks: list[Row[Any]], seed: str) -> Iterator[tuple[int, str]]:
     # Blocks by chance, weighted by what they have left; within one, every number in a random order.
-    chance = random.Random(seed)  # noqa: S311  # nosec B311  # Spreads buyers; no secret.
+    chance = random.Random(seed)  # nosec B311  # Spreads buyers; no secret.
     order = sorted(blocks, key=lambda b: chance.random() ** (1 / max(1, b.available)), reverse=True)
     for one in order:
         step, start = _stride(one.size, chance), chance.randrange(one.size)

@@ -22,9 +22,7 @@ def containing(first: int, last: int, fixed: str, wanted: str) -> range | list[i
     return sorted(found)
 
 
-def _ending(
-    first: int, last: int, fixed: str, wanted: str, after: int, free: int
-) -> Iterator[int]:
+def _ending(first: int, last: int, fixed: str, wanted: str, after: int, free: int) -> Iterator[int]:
     inside = min(len(wanted), free - after)  # How many of the wanted digits are free ones.
     over = wanted[: len(wanted) - inside]
     if not fixed.endswith(over):

@@ -1,4 +1,4 @@
-"""Importing a stock file: long work beside the log, row by row, with progress, resumed after a crash.
+"""Importing a stock file: long work beside the log, with progress, resumed after a crash.
 
 Imports run one after the other (they share a key), so the check for overlaps needs no lock. Every
 row is a command whose id derives from job and line: after a crash the rows are simply run again.
@@ -97,6 +97,7 @@ def effects(runtime: Runtime) -> tuple[Effect, ...]:
             key=lambda _: "stock_import",
             provider_key=lambda message: message.job_id,
             call=call,
+            at_once=1,
         ),
     )
 
@@ -104,7 +105,8 @@ def effects(runtime: Runtime) -> tuple[Effect, ...]:
 def run(runtime: Runtime, documents: Documents, event: Happened) -> Sequence[Any]:
     """Runs one import to its end; answers with the command that closes it."""
     asked: StockImportRequested = event.message
-    if not runtime.progress.wait_for(["stock"], event.position):
+    # Not only its own place: the import before this one has written more blocks since.
+    if not runtime.progress.wait_for(["stock"], runtime.application.log.head()):
         message = "the view of the stock has not caught up"
         raise NotSentError(message)
     rows = stock_file.read(documents.get(asked.sha256).decode())
@@ -120,11 +122,14 @@ def run(runtime: Runtime, documents: Documents, event: Happened) -> Sequence[Any
 
 
 class _Blocks:
-    """The blocks there are, to find overlaps: those of the view and those of this file."""
+    """The blocks there are, to find overlaps: those of the view and those of this file.
+
+    Withdrawn ones count: their numbers may be sold, and the block may come back.
+    """
 
     def __init__(self, views: Store) -> None:
         with views.read() as connection:
-            query = select(block.c.first, block.c.last).where(block.c.withdrawn.is_(False))
+            query = select(block.c.first, block.c.last)
             self._ranges = sorted((row.first, row.last) for row in connection.execute(query))
 
     def take(self, command: StockBlock) -> None:
@@ -201,4 +206,5 @@ def _finish(state: Store, job_id: str) -> FinishImport:
     query = select(func.count(), func.sum(job_row.c.ok)).where(job_row.c.job_id == job_id)
     with state.read() as connection:
         total, succeeded = connection.execute(query).one()
-    return FinishImport(job_id=job_id, succeeded=int(succeeded or 0), failed=total - (succeeded or 0))
+    good = int(succeeded or 0)
+    return FinishImport(job_id=job_id, succeeded=good, failed=total - good)

@@ -311,8 +311,8 @@ class HoldRefused:
 
 @event("HoldReleased")
 class HoldReleased:
-    """The hold has ended and gives these numbers back. ``reason``: expired, released, refused,
-    order_failed, late (a number that came when the hold had ended)."""
+    """The hold has ended and gives these numbers back; one that ended while it was being filled
+    names all it went for. ``reason``: expired, released, refused, order_failed."""
 
     hold_id: str
     account_id: str
@@ -464,7 +464,7 @@ class FinishImport:
     failed: int
 
 
-# ── Work that needs more than one stream (``holding.py``, ``importing.py``) ────────────────────────
+# ── Work that needs more than one stream (``holding.py``) ─────────────────────────────────────────
 
 
 @command
@@ -481,7 +481,8 @@ class FillHold:
 
 @command
 class FillAwaiting:
-    """Fills the holds that wait for stock of a country. The view must have seen ``after``."""
+    """Fills the holds that wait for stock of a country (empty: of any). The view must have seen
+    the event at ``after``."""
 
     country: str
     after: int
@@ -494,6 +495,13 @@ class ConfirmHeld:
 
     hold_id: str
     number: str
+
+
+@command
+class ReleaseStrays:
+    """Gives back what a hold went for and does not count among its numbers."""
+
+    hold_id: str
 
 
 @command

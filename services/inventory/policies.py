@@ -17,13 +17,17 @@ from services.inventory.messages import (
     HoldAwaitsStock,
     HoldExtended,
     HoldPinned,
+    HoldRefused,
     HoldReleased,
     NumberBlockStocked,
     NumberHeld,
     NumberQuarantined,
+    NumberReleased,
     NumberReturnedToStock,
+    NumbersHeld,
     PinHold,
     ReleaseNumber,
+    ReleaseStrays,
     ReturnNumber,
 )
 from services.orders.messages import OrderFailed, OrderPaid, OrderPlaced
@@ -46,10 +50,22 @@ def react(event: Happened) -> Sequence[Any]:
             return [ReleaseNumber(number=n, hold_id=e.hold_id) for n in e.numbers]
         case NumberHeld() as e:
             return [ConfirmHeld(hold_id=e.hold_id, number=e.number)]
+        case NumbersHeld() | HoldRefused() as e:
+            return [ReleaseStrays(hold_id=e.hold_id)]
+        case _:
+            return _serve_waiting(event)
+
+
+def _serve_waiting(event: Happened) -> Sequence[Any]:
+    # An account's free number is geographic; what comes back may be in any country.
+    match event.message:
         case NumberBlockStocked() as e if e.place.type == "geographic":
             return [FillAwaiting(country=e.place.country, after=event.position)]
         case HoldAwaitsStock() as e:
-            return [FillAwaiting(country=e.country, after=event.position)]
+            again = FillAwaiting(country=e.country, after=event.position)
+            return [ReleaseStrays(hold_id=e.hold_id), again]
+        case NumberReleased() | NumberReturnedToStock():
+            return [FillAwaiting(country="", after=event.position)]
         case _:
             return []
 
@@ -80,8 +96,12 @@ POLICY = Policy(
         OrderFailed,
         HoldReleased,
         NumberHeld,
+        NumbersHeld,
+        HoldRefused,
         NumberBlockStocked,
         HoldAwaitsStock,
+        NumberReleased,
+        NumberReturnedToStock,
     ),
     react=react,
 )

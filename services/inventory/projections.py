@@ -9,14 +9,24 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    and_,
+)
 
 from services.inventory.messages import (
     BlockRepriced,
     BlockWithdrawn,
-    HoldAllocated,
-    HoldAsked,
     HoldAwaitsStock,
+    HoldPinned,
     HoldReleased,
     NumberAllocated,
     NumberBlockStocked,
@@ -86,7 +96,10 @@ awaiting = Table(
     TABLES,
     Column("hold_id", String, primary_key=True),
     Column("country", String, nullable=False, index=True),
+    Column("since", BigInteger, nullable=False),  # The position of the event that began it.
 )
+# What can be bought: condition on blocks.
+ON_SALE = and_(block.c.available > 0, block.c.withdrawn.is_(False))
 
 
 def fold_city(name: str) -> str:
@@ -113,10 +126,17 @@ def fold(event: Happened, rows: Rows) -> None:
         case NumberQuarantined() as e:
             _status(e.number, rows, "quarantined", until=e.until, hold_id="", account_id="")
         case HoldAwaitsStock() as e:
-            rows.put(awaiting, {"hold_id": e.hold_id, "country": e.country})
-        case HoldAsked() | HoldReleased() | HoldAllocated() as e:
+            _awaits(e, event.position, rows)
+        case HoldPinned() | HoldReleased() as e:
             if rows.get(awaiting, e.hold_id) is not None:
                 rows.drop(awaiting, e.hold_id)
+
+
+def _awaits(e: HoldAwaitsStock, position: int, rows: Rows) -> None:
+    # A try in vain does not send anybody back to the end of the queue.
+    if rows.get(awaiting, e.hold_id) is None:
+        row = {"hold_id": e.hold_id, "country": e.country, "since": position}
+        rows.put(awaiting, row)
 
 
 def _stocked(e: NumberBlockStocked, rows: Rows) -> None:
@@ -235,7 +255,7 @@ def touches(message: Any) -> Iterable[tuple[Table, Key]]:
         yield block, (message.block_id,)
     if hasattr(message, "offer_id"):
         yield offer, (message.offer_id,)
-    if isinstance(message, HoldAsked | HoldReleased | HoldAllocated):
+    if isinstance(message, HoldAwaitsStock | HoldPinned | HoldReleased):
         yield awaiting, (message.hold_id,)
 
 
@@ -253,9 +273,8 @@ STOCK = Projection(
         NumberAllocated,
         NumberQuarantined,
         HoldAwaitsStock,
-        HoldAsked,
+        HoldPinned,
         HoldReleased,
-        HoldAllocated,
     ),
     fold,
     touches,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from services.inventory.domain.hold import (
+from services.inventory.domain.hold_state import (
     ALLOCATED,
     ASKED,
     ENDED,
@@ -14,7 +14,7 @@ from services.inventory.domain.hold import (
     WAITING,
     Hold,
 )
-from services.inventory.messages import HeldLine, Item, Missing, NumbersHeld
+from services.inventory.messages import HeldLine, Item, Missing
 from shared import phone
 from shared.application import Done
 from shared.money import Money
@@ -62,12 +62,13 @@ def check_owner(ctx: CallContext, state: Hold) -> None:
 
 
 def answer(hold_id: str, done: Done) -> dict[str, Any]:
-    """The quote that was asked for. Raises what is missing, if nothing is held because of it."""
+    """The quote that was asked for. Raises what is missing, if nothing is held because of it, and
+    ``quote_expired`` where the hold ended before it had anything."""
     state: Hold = done.state
-    held = next((e for e in done.events if isinstance(e, NumbersHeld)), None)
-    missing = held.missing if held is not None else state.missing
     if state.status == ENDED and state.ended_because == "refused":
-        raise refusal(missing[0].code if missing else "number_gone", param="items")
+        raise refusal(state.missing[0].code if state.missing else "number_gone", param="items")
+    if state.status == ENDED and not state.lines:
+        raise refusal("quote_expired", "The hold ended while it was being filled.")
     return quote(hold_id, state, done.position, None)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from services.inventory import holding, importing, quotes, search, stock_file
+from services.inventory import importing, offer_numbers, overview, quotes, search, stock_file
 from services.inventory.domain import hold as hold_domain
+from services.inventory.filling import fill
 from services.inventory.messages import AskHold, ExtendHold, ReleaseHold, RequestImport
 from shared.documents import Documents
 from shared.ids import derived_id
@@ -31,7 +32,7 @@ class InventoryService:
     def list_countries(self, ctx: CallContext) -> list[dict[str, Any]]:
         """Countries with stock: names, types, regions, area codes."""
         self._runtime.fresh(ctx, _STOCK)
-        return search.countries(self._runtime.views)
+        return overview.countries(self._runtime.views)
 
     @rpc
     def search_available(
@@ -49,7 +50,15 @@ class InventoryService:
     ) -> dict[str, Any]:
         """Offers with numbers available, by city, then prefix (contract section 2)."""
         self._runtime.fresh(ctx, _STOCK)
-        wanted = search.Wanted(country, type, region, area_code, city, sms=sms, contains=contains)
+        wanted = search.Wanted(
+            country=country,
+            type=type,
+            region=region,
+            area_code=area_code,
+            city=city,
+            sms=sms,
+            contains=contains,
+        )
         return search.search(self._runtime.views, wanted, limit, after)
 
     @rpc
@@ -62,10 +71,11 @@ class InventoryService:
         limit: int = 20,
         after: str | None = None,
     ) -> dict[str, Any]:
-        """The numbers of an offer that are available. Raises ``offer_unknown``."""
+        """The numbers of an offer that are available, or runs of ``consecutive`` ones. Raises
+        ``offer_unknown``, ``invalid_value``, ``invalid_cursor``."""
         self._runtime.fresh(ctx, _STOCK)
         views = self._runtime.views
-        return search.numbers_of(views, offer_id, contains, consecutive, limit, after)
+        return offer_numbers.numbers_of(views, offer_id, contains, consecutive, limit, after)
 
     @rpc
     def hold_numbers(
@@ -73,8 +83,10 @@ class InventoryService:
     ) -> dict[str, Any]:
         """Holds numbers: the quote. All or nothing, unless ``best_effort``. Raises ``number_gone``,
         ``offer_unknown``, ``offer_changed``, ``too_many_per_city``, ``quantity_invalid``,
-        ``mixed_currency``, ``too_many_held``, ``items_invalid``; then nothing is held."""
+        ``mixed_currency``, ``too_many_held``, ``items_invalid``, ``quote_expired``; then nothing is
+        held."""
         ctx.require_owner()
+        self._runtime.fresh(ctx, _STOCK)
         command_id = ctx.command_id("hold_numbers")
         command = AskHold(
             hold_id=derived_id("qt", command_id),
@@ -84,7 +96,7 @@ class InventoryService:
             until=self._runtime.clock.now() + self._hold_time(),
             strategy=quotes.strategy_from(strategy),
         )
-        done = holding.fill(self._runtime, self._runtime.order(ctx, command, "hold_numbers"))
+        done = fill(self._runtime, self._runtime.order(ctx, command, "hold_numbers"))
         return quotes.answer(command.hold_id, done)
 
     @rpc
@@ -118,9 +130,10 @@ class InventoryService:
 
     @rpc
     def import_stock(self, ctx: CallContext, csv: str) -> dict[str, Any]:
-        """Takes a stock file in; the rows are run as a job. Raises ``csv_header_wrong``."""
+        """Takes a stock file in; the rows are run as a job. Raises ``csv_header_wrong``,
+        ``csv_empty``."""
         ctx.require_staff()
-        rows = len(stock_file.read(csv))
+        rows = stock_file.count(csv)
         sha256 = self._documents.put(csv.encode())
         job_id = derived_id("job", ctx.command_id("import_stock"), sha256)
         command = RequestImport(job_id=job_id, sha256=sha256, rows=rows)
@@ -146,7 +159,7 @@ class InventoryService:
         """The blocks of the stock with what is left of each (staff)."""
         ctx.require_staff()
         self._runtime.fresh(ctx, _STOCK)
-        return search.blocks(self._runtime.views, country, limit, after)
+        return overview.blocks(self._runtime.views, country, limit, after)
 
     def _hold_time(self) -> timedelta:
         return timedelta(minutes=self._runtime.settings.hold_minutes)

@@ -32,7 +32,7 @@ COLUMNS = (
     "currency",
     "billing_increments",
 )
-_INCREMENTS = re.compile(r"[1-9]\d{0,3}/[1-9]\d{0,3}")
+_INCREMENTS = re.compile(r"[1-9][0-9]{0,3}/[1-9][0-9]{0,3}")
 _MOST_MONTHS = 120
 _MOST_DIGITS = 9
 _LONGEST_NAME = 200
@@ -48,44 +48,87 @@ class FileRow:
 
 
 def read(text: str) -> list[FileRow]:
-    """All rows of a stock file. Raises ``csv_header_wrong`` and ``csv_empty`` for a file that has
-    no rows to speak of; whatever is wrong with a row is its own result."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    _check_header(tuple(reader.fieldnames or ()))
-    rows = list(_rows(reader))
-    if not rows:
-        raise refusal("csv_empty")
-    return rows
+    """All rows of a stock file, each under the number of the line it begins on; whatever is wrong
+    with a row is its own result. Raises ``csv_header_wrong`` and ``csv_empty``."""
+    return [_row(line, header, found) for line, header, found in _records(text)]
 
 
-def _check_header(found: tuple[str, ...]) -> None:
+def count(text: str) -> int:
+    """How many rows a stock file has, good or bad. Raises what ``read`` raises."""
+    return len(_records(text))
+
+
+_Found = list[str] | csv.Error
+
+
+def _records(text: str) -> list[tuple[int, list[str], _Found]]:
+    lines = _Lines(text)
+    header = _header(next((found for _, found in lines), []))
+    records = [(line, header, found) for line, found in lines]
+    if not records:
+        raise refusal("csv_empty", param="csv")
+    return records
+
+
+class _Lines:
+    """The rows of a CSV that are not blank. What is not CSV is an error in place of its row."""
+
+    def __init__(self, text: str) -> None:
+        file = io.StringIO(text.removeprefix("\ufeff"), newline="")
+        self._reader = csv.reader(file, strict=True)
+
+    def __iter__(self) -> Iterator[tuple[int, _Found]]:
+        while True:
+            line = self._reader.line_num + 1
+            try:
+                found = next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield line, error
+                continue
+            if found:
+                yield line, found
+
+
+def _header(found: _Found) -> list[str]:
+    if isinstance(found, csv.Error):
+        raise refusal("csv_header_wrong", f"The first line is no CSV: {found}.", param="csv")
+    if not found:
+        raise refusal("csv_empty", param="csv")
+    _check_header(found)
+    return found
+
+
+def _check_header(found: list[str]) -> None:
     missing = [c for c in COLUMNS if c not in found]
     extra = [c for c in found if c not in COLUMNS]
-    if missing or extra:
-        parts = ("missing: " + ", ".join(missing)) if missing else ("unknown: " + ", ".join(extra))
-        detail = f"The columns are {', '.join(COLUMNS)}; {parts}."
-        raise refusal("csv_header_wrong", detail, param="csv")
+    twice = [c for c in COLUMNS if found.count(c) > 1]
+    for what, names in (("missing", missing), ("unknown", extra), ("twice", twice)):
+        if names:
+            listed = ", ".join(names)[:_LONGEST_NAME]
+            detail = f"The columns are {', '.join(COLUMNS)}; {what}: {listed}."
+            raise refusal("csv_header_wrong", detail, param="csv")
 
 
-def _rows(reader: csv.DictReader[str]) -> Iterator[FileRow]:
-    while True:
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield FileRow(reader.line_num, error=refusal("invalid_value", f"{error}."))
-            continue
-        yield _row(reader.line_num, fields)
-
-
-def _row(line: int, fields: dict[str, str]) -> FileRow:
+def _row(line: int, header: list[str], found: _Found) -> FileRow:
     try:
-        if None in fields or None in fields.values():
-            raise refusal("invalid_value", f"The row has not {len(COLUMNS)} fields.")
-        return FileRow(line, command=_command({k: v.strip() for k, v in fields.items()}))
+        return FileRow(line, command=_command(_fields(header, found)))
     except PbxError as error:
         return FileRow(line, error=error)
+
+
+def _fields(header: list[str], found: _Found) -> dict[str, str]:
+    if isinstance(found, csv.Error):
+        raise refusal("invalid_value", f"The row is no CSV: {found}.")
+    if len(found) != len(header):
+        detail = f"The row has {len(found)} fields; the header has {len(header)}."
+        raise refusal("invalid_value", detail)
+    fields = {name: field.strip() for name, field in zip(header, found, strict=True)}
+    for name, field in fields.items():
+        if not field.isprintable():
+            raise refusal("invalid_value", f"{name} has a control character.", param=name)
+    return fields
 
 
 def _command(f: dict[str, str]) -> StockBlock:
@@ -97,7 +140,7 @@ def _command(f: dict[str, str]) -> StockBlock:
 
 
 def _numbers(f: dict[str, str]) -> tuple[str, int]:
-    first = phone.parse_e164(f["first_number"], None, "first_number")
+    first = _first(f["first_number"])
     count = _whole(f, "count", 1, MOST_NUMBERS)
     last = phone.plus(first, count - 1)
     if len(last) != len(first):
@@ -105,6 +148,13 @@ def _numbers(f: dict[str, str]) -> tuple[str, int]:
     for number in (first, last):
         _check_number(number, f)
     return first, count
+
+
+def _first(text: str) -> str:
+    number = phone.parse_e164(text, None, "first_number")
+    if [c for c in text if c.isalnum()] != list(number[1:]):  # Letters, or an extension.
+        raise refusal("number_invalid", f"{text[:40]!r} is not in E.164.", param="first_number")
+    return number
 
 
 def _check_number(number: str, f: dict[str, str]) -> None:
@@ -149,7 +199,9 @@ def _whole(f: dict[str, str], name: str, low: int, high: int) -> int:
     text = f[name]
     plain = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
     if not plain or not low <= int(text) <= high:
-        raise refusal("invalid_value", f"{name} is a whole number from {low} to {high}.", param=name)
+        raise refusal(
+            "invalid_value", f"{name} is a whole number from {low} to {high}.", param=name
+        )
     return int(text)
 
 

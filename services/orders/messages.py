@@ -149,8 +149,8 @@ class OrderRefundFailed:
 
 @command
 class PlaceOrder:
-    """Places an order on a quote (``hold_id`` is the quote's id) or on ``items`` (``hold_id`` is the
-    order's own id)."""
+    """Places an order on a quote (``hold_id`` is the quote), or on ``items`` (it is the order's
+    own id)."""
 
     order_id: str
     account_id: str

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -33,12 +31,6 @@ from shared.eventlog.sqlite import SqliteLog
 
 _ENDED = {"fulfilled", "failed", "refunded", "needs_operator"}
 _PATIENCE_SECONDS = 30.0
-_STOCK = """country,region,city,area_code,type,first_number,count,sms,setup_fee,monthly_fee,\
-min_period_months,per_minute,connect_fee,currency,billing_increments
-US,MD,Rockville,301,geographic,+13012791100,10,true,0.50,1.26,1,0.0085,0.0000,USD,60/1
-"""
-
-
 class NoAnswer(Exception):
     """The connection ended without an answer: nobody knows whether it was done."""
 
@@ -51,14 +43,13 @@ class Client:
     port: int = 0
 
     def ask(
-        self, method: str, path: str, body: Any = None, key: str | None = None, kind: str = ""
+        self, method: str, path: str, body: Any = None, key: str | None = None
     ) -> tuple[int, Any]:
         """One request. Raises ``NoAnswer`` when the process died in the middle."""
-        headers = {"Authorization": f"Bearer {self.key}"}
-        headers["Content-Type"] = kind or "application/json"
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         if key is not None:
             headers["Idempotency-Key"] = key
-        raw = body if isinstance(body, str) else json.dumps(body) if body is not None else None
+        raw = json.dumps(body) if body is not None else None
         connection = HTTPConnection("127.0.0.1", self.port, timeout=40)
         try:
             connection.request(method, path, raw, headers)
@@ -71,42 +62,51 @@ class Client:
         return answer.status, json.loads(text) if text else None
 
 
-@contextmanager
-def forked(settings: Settings, spec: str | None) -> Iterator[tuple[int, int]]:
-    """The product in a forked process: (pid, port). Killed when the block ends."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        _run(settings, spec, writer)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        port = int(pipe.readline() or 0)
-    try:
-        yield pid, port
-    finally:
-        kill(pid)
+class Life:
+    """The product in a forked process, until it is killed."""
+
+    def __init__(self, settings: Settings, *, demo: bool = False) -> None:
+        port_out, port_in = os.pipe()
+        spec_out, spec_in = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(port_out)
+            os.close(spec_in)
+            _run(settings, spec_out, port_in, demo=demo)
+        os.close(port_in)
+        os.close(spec_out)
+        self._answers = os.fdopen(port_out)
+        self._orders = os.fdopen(spec_in, "w")
+        self.port = int(self._answers.readline() or 0)
+        assert self.port, "the product did not start"
+
+    def arm(self, spec: str) -> None:
+        """Sets the fail-points of the running process."""
+        print(spec, file=self._orders, flush=True)
+        assert self._answers.readline() == "armed\n"
+
+    def end(self) -> None:
+        """Kills it, if it still runs, and takes its body away."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            return
+        finally:
+            self._answers.close()
+            self._orders.close()
 
 
-def kill(pid: int) -> None:
-    """Ends a child at once, if it still runs, and takes its body away."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
-        return
-
-
-def _run(settings: Settings, spec: str | None, writer: int) -> None:
+def _run(settings: Settings, specs: int, answers: int, *, demo: bool) -> None:
     # In the child. It never returns into the harness.
     try:
-        embedded = Embedded(settings, demo=spec == "demo")
+        embedded = Embedded(settings, demo=demo)
         embedded.start()
-        if spec != "demo":
-            failpoints.arm(spec)
-        os.write(writer, f"{embedded.settings.port}\n".encode())
-        while True:
-            signal.pause()
+        os.write(answers, f"{embedded.settings.port}\n".encode())
+        with os.fdopen(specs) as lines:
+            for line in lines:
+                failpoints.arm(line.strip())
+                os.write(answers, b"armed\n")
     finally:
         os._exit(1)
 
@@ -117,14 +117,24 @@ def buy(client: Client, ledger: dict[str, Any]) -> None:
     assert status == 200, found
     offer = found["data"][0]["offer_id"]
     items = {"items": [{"offer_id": offer, "quantity": 1}]}
-    status, quote = client.ask("POST", "/v1/quotes", items, ledger["quote_key"])
+    status, quote = _patiently(client, "/v1/quotes", items, ledger["quote_key"])
     assert status in {200, 201}, quote
-    ledger["quote"] = quote["id"]
+    ledger["amount"] = round(float(quote["due_now"]["amount"]) * 100)
     order = {"quote_id": quote["id"]}
-    status, answer = client.ask("POST", "/v1/orders?wait=20", order, ledger["order_key"])
+    status, answer = _patiently(client, "/v1/orders?wait=20", order, ledger["order_key"])
     assert status in {200, 201}, answer
     ledger["orders"].append(answer["id"])
     ledger["last"] = answer
+
+
+def _patiently(client: Client, path: str, body: Any, key: str) -> tuple[int, Any]:
+    # "The first request with this key is still running" says to ask again.
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        status, answer = client.ask("POST", path, body, key)
+        if status != 409 or answer["code"] != "idempotency_key_in_use" or time.monotonic() > end:
+            return status, answer
+        time.sleep(0.05)  # See wait_for_end.
 
 
 def wait_for_end(client: Client, order_id: str) -> Any:
@@ -140,83 +150,63 @@ def wait_for_end(client: Client, order_id: str) -> Any:
 
 
 class Harness:
-    """One template of data, copied for every try; one payment sandbox for all of them."""
+    """One data folder, one payment sandbox, one life of the product after the other."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.template = folder / "template"
+        self.data = folder / "var"
         base = config.load({"PBXIM_MODE": "sandbox", "PBXIM_HTTP": "127.0.0.1:0"})
         base = replace(base, data=folder / "payments", port=0)
-        self.settings, self.child = start_payments(base)
+        settings, self.child = start_payments(base)
+        self.settings = replace(settings, data=self.data, key_file=self.data / "master.key")
         self.book = Book(folder / "payments" / "payment_sandbox")
+        self.life = Life(self.settings, demo=True)
+        self.client = Client(self._open_account(), self.life.port)
+        card = {"payment_method": "pm_card_visa"}
+        status, answer = self.client.ask("POST", "/v1/payment-methods", card, uuid.uuid4().hex)
+        assert status == 201, answer
+        _quiet(self.client)
 
-    def prepare(self) -> None:
-        """Makes the template: stock, an account, a card."""
-        with forked(self._in(self.template), "demo") as (_, port):
-            demo = json.loads((self.template / "demo.json").read_text())
-            staff = Client(demo["staff_api_key"], port)
-            self._open_account(staff, port)
-        failpoints.arm(None)
-
-    def _open_account(self, staff: Client, port: int) -> None:
+    def _open_account(self) -> str:
+        demo = json.loads((self.data / "demo.json").read_text())
+        staff = Client(demo["staff_api_key"], self.life.port)
         wanted = {"name": "Kill Test", "email": "kill@example.com", "country": "AU"}
         status, account = staff.ask("POST", "/v1/accounts", wanted, uuid.uuid4().hex)
         assert status == 201, account
-        self.key = account["api_key"]
-        status, job = staff.ask("POST", "/v1/stock/imports", _STOCK, uuid.uuid4().hex, "text/csv")
-        assert status == 202, job
-        while job["status"] not in {"done", "failed"}:
-            _, job = staff.ask("GET", f"/v1/jobs/{job['id']}")
-        mine = Client(self.key, port)
-        card = {"payment_method": "pm_card_visa"}
-        status, answer = mine.ask("POST", "/v1/payment-methods", card, uuid.uuid4().hex)
-        assert status == 201, answer
+        return str(account["api_key"])
 
-    def _in(self, data: Path) -> Settings:
-        return replace(self.settings, data=data, key_file=data / "master.key")
+    def attempt(self, name: str, spec: str) -> dict[str, Any]:
+        """One purchase, killed as the spec says, taken up by the next life, judged."""
+        keys = {"quote_key": uuid.uuid4().hex, "order_key": uuid.uuid4().hex}
+        ledger: dict[str, Any] = keys | {"orders": []}
+        self.life.arm(spec)
+        killed = False
+        try:
+            self._finish(ledger)
+        except NoAnswer:
+            killed = True
+            self._restart()
+            self._finish(ledger)
+        problems = list(_problems(ledger, self._charges(ledger), self.data))
+        status = ledger["last"]["status"]
+        return {"try": name, "killed": killed, "status": status, "problems": problems}
 
-    def attempt(self, name: str, spec: str | None) -> dict[str, Any]:
-        """One purchase in a fresh copy, killed as the spec says, brought to its end, judged."""
-        data = self.folder / name
-        shutil.copytree(self.template, data)
-        client = Client(self.key)
-        ledger = {"quote_key": uuid.uuid4().hex, "order_key": uuid.uuid4().hex, "orders": []}
-        killed = self._first_life(client, data, spec, ledger)
-        if killed or spec is None:
-            self._second_life(client, data, ledger)
-        verdict = self._judge(data, ledger) | {"try": name, "killed": killed}
-        shutil.rmtree(data)
-        return verdict
+    def _finish(self, ledger: dict[str, Any]) -> None:
+        buy(self.client, ledger)
+        ledger["last"] = wait_for_end(self.client, ledger["orders"][-1])
+        _quiet(self.client)
 
-    def _first_life(
-        self, client: Client, data: Path, spec: str | None, ledger: dict[str, Any]
-    ) -> bool:
-        with forked(self._in(data), spec) as (_, client.port):
-            try:
-                buy(client, ledger)
-                ledger["last"] = wait_for_end(client, ledger["orders"][-1])
-                _quiet(client)
-            except NoAnswer:
-                return True
-        return False
-
-    def _second_life(self, client: Client, data: Path, ledger: dict[str, Any]) -> None:
-        with forked(self._in(data), None) as (_, client.port):
-            buy(client, ledger)
-            ledger["last"] = wait_for_end(client, ledger["orders"][-1])
-            _quiet(client)
-            _, ledger["numbers"] = client.ask("GET", "/v1/numbers")
-
-    def _judge(self, data: Path, ledger: dict[str, Any]) -> dict[str, Any]:
-        problems = list(_problems(ledger, self._charges(ledger), data))
-        return {"status": ledger["last"]["status"], "problems": problems}
+    def _restart(self) -> None:
+        self.life.end()
+        self.life = Life(self.settings)
+        self.client.port = self.life.port
 
     def _charges(self, ledger: dict[str, Any]) -> list[Any]:
         wanted = set(ledger["orders"])
         return [c for c in self.book.charges() if c.metadata.get("order_id") in wanted]
 
     def close(self) -> None:
-        """Ends the payment sandbox."""
+        """Ends the product and the payment sandbox."""
+        self.life.end()
         if self.child is not None:
             self.child.stop()
 
@@ -241,8 +231,8 @@ def _problems(ledger: dict[str, Any], charges: list[Any], data: Path) -> Iterato
     expected = 1 if order["status"] == "fulfilled" else 0
     if len(paid) != expected:
         yield f"{len(paid)} charges for an order that is {order['status']}"
-    if any(c.amount_minor != 176 for c in paid):
-        yield f"charged {[c.amount_minor for c in paid]} instead of 176"
+    if any(c.amount_minor != ledger["amount"] for c in paid):
+        yield f"charged {[c.amount_minor for c in paid]} instead of {ledger['amount']}"
     yield from _log_problems(data, order)
 
 
@@ -284,20 +274,20 @@ def main(folder: Path, shard: int, shards: int, say: Callable[[Any], None]) -> N
     """Plans the fail-points by a recorded purchase, then dies at each of this shard's."""
     harness = Harness(folder)
     try:
-        harness.prepare()
+        harness.attempt("warm", "off")
         record = folder / "reached.txt"
-        first = harness.attempt("record", f"record:{record}")
-        planned = len(record.read_text().splitlines())
-        say(first | {"planned": planned})
-        mine = range(1 + shard, planned + 1, shards)
-        tries = [harness.attempt(f"kill-{n}", f"kill:{n}") for n in mine]
-        for one in tries:
+        say(harness.attempt("record", f"record:{record}"))
+        places = record.read_text().splitlines()
+        mine = range(1 + shard, len(places) + 1, shards)
+        reached = 0
+        for n in mine:
+            one = harness.attempt(f"kill {places[n - 1]}", f"kill:{n}")
+            reached += one["killed"]
             say(one)
-        reached = sum(one["killed"] for one in tries)
-        say({"planned": len(tries), "reached": reached})
+        say({"planned": len(mine), "reached": reached, "places": len(places)})
     finally:
         harness.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), lambda d: print(json.dumps(d)))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), lambda d: print(json.dumps(d), flush=True))

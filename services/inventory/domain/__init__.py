@@ -1,1 +1,1 @@
-"""The rules of stock: blocks, single numbers, holds, imports. Pure: standard library and messages."""
+"""The rules of stock: blocks, single numbers, holds, imports. Pure: only messages."""

@@ -41,7 +41,9 @@ class Stock:
 def hold(command: HoldNumber, state: Stock) -> Sequence[Event]:
     """The first hold gets the number; for the same hold it is already so."""
     if not (command.block_id and command.offer_id):
-        raise refusal("offer_changed", "A number is held at the terms of its block, which are missing.")
+        raise refusal(
+            "offer_changed", "A number is held at the terms of its block, which are missing."
+        )
     if state.status == HELD and state.hold_id == command.hold_id:
         return []
     if state.status != AVAILABLE:

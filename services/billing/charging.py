@@ -1,0 +1,52 @@
+"""Work that looks at more than one stream. Each function may be repeated at any point: what it
+orders has an id that derives from the one it was ordered with."""
+
+from __future__ import annotations
+
+from services.billing.domain import account, charge
+from services.billing.domain.account import Account
+from services.billing.domain.charge_state import Charge
+from services.billing.messages import ChargeOrder, CheckCharge, RequestCharge, SettleReport
+from services.billing.policies import charge_id_of
+from shared.application import Order
+from shared.runtime import Runtime
+from shared.spec import Process
+
+
+def charge_order(runtime: Runtime, order: Order) -> None:
+    """Requests the charge of an order from the card named, or from the default card."""
+    wanted: ChargeOrder = order.command
+    owner: Account = runtime.application.load(account.AGGREGATE, wanted.account_id)
+    card = owner.chargeable(wanted.payment_method_id)
+    command = RequestCharge(
+        charge_id=charge_id_of(wanted.order_id),
+        account_id=wanted.account_id,
+        order_id=wanted.order_id,
+        amount=wanted.amount,
+        payment_method_id=card.payment_method_id if card else None,
+        provider_customer=card.provider_customer if card else "",
+        provider_method=card.provider_id if card else "",
+    )
+    runtime.application.execute(order.sibling(command, "charge"))
+
+
+def check_charge(runtime: Runtime, order: Order) -> None:
+    """Runs the command as it is. It stands among the processes because those keep their order: an
+    ``OrderFailed`` that is read together with its ``OrderReserved`` must come second."""
+    runtime.application.execute(order)
+
+
+def settle_report(runtime: Runtime, order: Order) -> None:
+    """Looks a provider's report up in its charge, and has the provider asked if it is news."""
+    report: SettleReport = order.command
+    state: Charge = runtime.application.load(charge.AGGREGATE, report.charge_id)
+    if charge.calls_for_a_look(report, state):
+        command = CheckCharge(charge_id=report.charge_id, give_up=False)
+        runtime.application.execute(order.sibling(command, "look"))
+
+
+PROCESSES: dict[type, Process] = {
+    ChargeOrder: charge_order,
+    CheckCharge: check_charge,
+    SettleReport: settle_report,
+}

@@ -1,0 +1,138 @@
+"""How amounts, times and numbers are written for the account: English, its country, its zone."""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_currency
+from phonenumbers import PhoneNumberType as Kind
+
+from services.gateway import texts
+from shared import phone
+from shared.regions import region_name
+
+_NANP = 1
+_SHORT = 4
+_EXAMPLE = {
+    "geographic": Kind.FIXED_LINE,
+    "national": Kind.UAN,
+    "mobile": Kind.MOBILE,
+    "toll_free": Kind.TOLL_FREE,
+}
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Writes values for one account. ``locale`` as Babel names it, ``zone`` IANA."""
+
+    locale: str = "en"
+    zone: str = "UTC"
+
+    def money(self, value: dict[str, str] | None) -> str:
+        """``{"amount": "1.26", "currency": "USD"}`` → ``$1.26``; all decimals there are."""
+        if value is None:
+            return texts.text("word.none")
+        amount = Decimal(value["amount"])
+        return str(
+            format_currency(amount, value["currency"], locale=self.locale, decimal_quantization=False)
+        )
+
+    def moment(self, value: str | datetime) -> str:
+        """Day and minute in the account's zone, which is named."""
+        return str(format_datetime(self._local(value), "d MMM y, HH:mm z", locale=self.locale))
+
+    def day(self, value: str | date) -> str:
+        """A calendar day; of an instant, the day it is in the account's zone."""
+        found = value if isinstance(value, date) else self._local(value)
+        return str(format_date(found, "long", locale=self.locale))
+
+    def today(self, now: datetime) -> date:
+        """The day it is in the account's zone."""
+        return self._local(now).date()
+
+    def country(self, code: str) -> str:
+        """``US`` → ``United States``."""
+        return str(Locale.parse(self.locale).territories.get(code, code))
+
+    def region(self, country: str, code: str) -> str:
+        """``US, NY`` → ``New York``; a dash where there is none."""
+        return region_name(country, code) if code else texts.text("word.none")
+
+    def type(self, kind: str) -> str:
+        """``toll_free`` → ``Toll free``."""
+        return texts.text(f"type.{kind}")
+
+    def months(self, count: int) -> str:
+        """``1 month``, ``3 months``."""
+        return texts.counted("word.months", count)
+
+    def number(self, e164: str) -> str:
+        """``+12125550123`` → ``+1 (212) 555-01-23``."""
+        return phone.display(e164)
+
+    def prefix(self, row: dict[str, Any]) -> str:
+        """An offer's numbers: ``+1 (212) XXX-XX-XX``."""
+        return _prefix(row["prefix"], row["area_code"], row["country"], row["type"])
+
+    def card(self, card: dict[str, Any]) -> str:
+        """``Visa ending in 4242``."""
+        brand = str(card["brand"]).replace("_", " ").title()
+        return texts.text("word.card", brand=brand, last4=card["last4"])
+
+    def expiry(self, card: dict[str, Any]) -> str:
+        """``07/2031``: as it is printed on the card."""
+        return texts.text(
+            "word.expires.on", month=f"{card['exp_month']:02d}", year=card["exp_year"]
+        )
+
+    def _local(self, value: str | datetime) -> datetime:
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        return at.astimezone(ZoneInfo(self.zone))
+
+
+def formats_for(account: dict[str, Any] | None) -> Formats:
+    """English as it is written in the account's country; without one, plain English and UTC."""
+    if account is None:
+        return Formats()
+    return Formats(_locale(str(account["country"])), str(account["time_zone"]))
+
+
+@lru_cache
+def _locale(country: str) -> str:
+    try:
+        return str(Locale.parse(f"en_{country}"))
+    except (UnknownLocaleError, ValueError):
+        return "en"
+
+
+@lru_cache(maxsize=4096)
+def _prefix(prefix: str, area_code: str, country: str, kind: str) -> str:
+    calling = prefix.removeprefix("+").removesuffix(area_code)
+    if calling == str(_NANP):
+        return f"+1 ({area_code}) XXX-XX-XX"
+    example = phonenumbers.example_number_for_type(country, _EXAMPLE[kind])
+    length = len(phonenumbers.national_significant_number(example)) if example else 0
+    return f"+{calling} {area_code} {_groups(max(length - len(area_code), 0))}".strip()
+
+
+def _groups(digits: int) -> str:
+    if digits <= _SHORT:
+        return "X" * digits
+    return f"{'X' * (digits // 2)} {'X' * (digits - digits // 2)}"
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day of a later month, clamped to the month's end (31 Jan → 28 Feb)."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last))

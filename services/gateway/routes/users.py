@@ -1,0 +1,125 @@
+"""Users of an account, and the second factor of whoever asks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import g
+
+from services.gateway import second_factor, totp
+from services.gateway.declare import Routes, created
+from services.gateway.identity import Who
+from services.gateway.people import NewUser, People
+from services.gateway.schemas.common import Nothing, page
+from services.gateway.schemas.people import (
+    TotpBody,
+    TotpSecret,
+    User,
+    UserBody,
+    UserPath,
+    Users,
+)
+from services.gateway.surroundings import STAFF_ACCOUNT, context, gateway, require
+from shared.ids import derived_id
+from shared.rpc import STAFF
+
+ROUTES = Routes("Users", "Who may sign in to an account, and as what.")
+
+
+@ROUTES.get("/v1/users", Users, who=Who.MEMBER)
+def list_users() -> dict[str, Any]:
+    """The users of the account"""
+    return page({"data": [shown(u) for u in people().of(g.caller.account_id)], "next": None})
+
+
+@ROUTES.post("/v1/users", {201: User}, who=Who.MANAGER, refuses=("email_taken", "staff_only"))
+def invite_user(body: UserBody) -> tuple[Any, int]:
+    """Invite somebody by mail"""
+    check_grant(body.role)
+    new = NewUser(
+        id=derived_id("user", context().command_id("invite")),
+        account_id=g.caller.account_id,
+        email=body.email,
+        name=body.name,
+        role=body.role,
+    )
+    return created(shown(people().invite(new, gateway().now())))
+
+
+@ROUTES.get("/v1/users/<user_id>", User, who=Who.MEMBER, refuses=("user_unknown",))
+def get_user(path: UserPath) -> Any:
+    """A user of the account"""
+    return shown(people().get(g.caller.account_id, path.user_id))
+
+
+@ROUTES.delete(
+    "/v1/users/<user_id>",
+    {204: None},
+    who=Who.MANAGER,
+    refuses=("user_unknown", "last_owner"),
+)
+def remove_user(path: UserPath) -> tuple[None, int]:
+    """Remove a user; sessions end at once"""
+    people().remove(g.caller.account_id, path.user_id)
+    return None, 204
+
+
+@ROUTES.post("/v1/users/me/totp", {201: TotpSecret}, who=Who.SIGNED_IN, refuses=("role_required",))
+def enrol_second_factor(body: Nothing) -> tuple[Any, int]:  # noqa: ARG001  # Only that it is empty.
+    """Begin with a second factor; it counts once its first code is confirmed"""
+    user = _me()
+    secret = second_factor.enrol(gateway().state, gateway().wrapper, user)
+    return created({"secret": secret, "uri": totp.uri(secret, user.email)})
+
+
+@ROUTES.post("/v1/users/me/totp/confirm", {200: User}, who=Who.SIGNED_IN, refuses=("totp_wrong",))
+def confirm_second_factor(body: TotpBody) -> Any:
+    """Put the second factor in force"""
+    found = gateway()
+    second_factor.confirm(found.state, found.wrapper, _me(), body.code, found.now())
+    return shown(_me())
+
+
+@ROUTES.post("/v1/users/me/totp/remove", {200: User}, who=Who.SIGNED_IN, refuses=("totp_wrong",))
+def remove_second_factor(body: TotpBody) -> Any:
+    """Take the second factor away"""
+    found = gateway()
+    second_factor.remove(found.state, found.wrapper, _me(), body.code, found.now())
+    return shown(_me())
+
+
+def people() -> People:
+    """The users of this installation."""
+    found = gateway()
+    return People(found.state, found.wrapper, found.settings.public_url, found.hashing)
+
+
+def check_grant(role: str) -> None:
+    """Raises ``staff_only`` unless the caller may make somebody this."""
+    among_staff = g.caller.account_id == STAFF_ACCOUNT
+    allowed = among_staff == (role == STAFF)
+    require(allowed, "staff_only", "Staff is made by staff, in its own account.", param="role")
+
+
+def shown(user: Any) -> dict[str, Any]:
+    """A user without anything secret."""
+    return {
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "status": "active" if user.password_hash else "invited",
+        "second_factor": user.totp_secret is not None,
+        "created_at": instant(user.created_at),
+    }
+
+
+def instant(seconds: int) -> str:
+    """Seconds since 1970 → RFC 3339."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _me() -> Any:
+    require(g.caller.by == "session", "role_required", "Only somebody who signed in has this.")
+    return people().by_id(g.caller.id)

@@ -1,0 +1,108 @@
+"""Sessions of browsers: an id of 256 random bits in a cookie, its hash and everything else here.
+
+Idle 30 minutes and at most 12 hours, by machine time. The id changes at login; logout ends the
+session on our side. Flask's ``session`` shows the row, so that Flask-WTF's CSRF token lives in it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import Flask, Request, Response
+from flask.sessions import SessionInterface, SessionMixin
+from sqlalchemy import Row, delete, insert, or_, select, update
+
+from services.gateway.state import first, hashed, run
+from services.gateway.state import session as table
+from services.gateway.state import user as user_table
+from shared.clock import Clock
+from shared.stores import Store
+
+IDLE_SECONDS = 30 * 60
+LONGEST_SECONDS = 12 * 3600
+_TOUCH_SECONDS = 60
+_ID_BYTES = 32
+
+
+class ServerSession(dict[str, Any], SessionMixin):
+    """What Flask knows of a session: the CSRF token. ``row`` joins session and user, if any."""
+
+    def __init__(self, row: Row[Any] | None = None) -> None:
+        super().__init__({} if row is None else {"csrf_token": row.csrf})
+        self.row = row
+
+
+class ServerSessions(SessionInterface):
+    """Opens the session that the cookie names. Nothing is written for strangers."""
+
+    def __init__(self, state: Store, machine: Clock, *, https: bool) -> None:
+        self._state = state
+        self._machine = machine
+        self._https = https
+        # The prefix binds the cookie to this host and to https (RFC 6265bis, section 4.1.3.2).
+        self.cookie = "__Host-pbxim" if https else "pbxim"
+
+    def open_session(self, app: Flask, request: Request) -> ServerSession:  # noqa: ARG002  # Flask's.
+        """The session of a request; an empty one without a valid cookie."""
+        name = request.cookies.get(self.cookie)
+        return ServerSession(self._find(name) if name else None)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Nothing to do: login and logout write rows and cookies themselves."""
+
+    def begin(self, user_id: str, response: Response, old: str | None) -> str:
+        """Starts a session under a new id and ends the old one; answers the raw CSRF token."""
+        name, csrf = secrets.token_urlsafe(_ID_BYTES), secrets.token_urlsafe(_ID_BYTES)
+        now = self._now()
+        row = {"user_id": user_id, "csrf": csrf, "created_at": now, "seen_at": now}
+        with self._state.write() as connection:
+            connection.execute(delete(table).where(table.c.hash == hashed(old or "")))
+            connection.execute(insert(table).values(hash=hashed(name), **row))
+        self._set_cookie(response, name, LONGEST_SECONDS)
+        return csrf
+
+    def end(self, name: str | None, response: Response) -> None:
+        """Ends a session for good."""
+        run(self._state, delete(table).where(table.c.hash == hashed(name or "")))
+        self._set_cookie(response, "", 0)
+
+    def _set_cookie(self, response: Response, name: str, age: int) -> None:
+        response.set_cookie(
+            self.cookie,
+            name,
+            max_age=age,
+            path="/",
+            secure=self._https,
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def _find(self, name: str) -> Row[Any] | None:
+        now = self._now()
+        query = (
+            select(table, user_table.c.account_id, user_table.c.role, user_table.c.email)
+            .add_columns((user_table.c.totp_secret.is_not(None)).label("has_totp"))
+            .join(user_table, user_table.c.id == table.c.user_id)
+            .where(table.c.hash == hashed(name))
+            .where(table.c.seen_at > now - IDLE_SECONDS)
+            .where(table.c.created_at > now - LONGEST_SECONDS)
+        )
+        row = first(self._state, query)
+        if row is not None and now - row.seen_at >= _TOUCH_SECONDS:
+            run(self._state, update(table).where(table.c.hash == row.hash).values(seen_at=now))
+        return row
+
+    def _now(self) -> int:
+        return int(self._machine.now().timestamp())
+
+
+def end_all(user_id: str) -> Any:
+    """The statement that ends every session of a user."""
+    return delete(table).where(table.c.user_id == user_id)
+
+
+def sweep(state: Store, now: int) -> int:
+    """Deletes sessions that are over; says how many."""
+    over = or_(table.c.seen_at < now - IDLE_SECONDS, table.c.created_at < now - LONGEST_SECONDS)
+    return run(state, delete(table).where(over))

@@ -1,0 +1,222 @@
+"""Orders' methods for other services and the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from services.orders import number_rows, order_rows, requests, views
+from services.orders.domain.order_state import PURCHASE
+from services.orders.messages import (
+    DescribeNumber,
+    OrderPlaced,
+    PlaceOrder,
+    ReportConfirmation,
+    RequestRefund,
+)
+from services.orders.projections import NUMBERS, ORDERS
+from shared.application import Done, Order
+from shared.errors import PbxError
+from shared.ids import derived_id
+from shared.refusals import refusal
+from shared.rpc import CallContext, rpc
+from shared.runtime import Runtime
+
+_ORDERS, _NUMBERS = ORDERS.name, NUMBERS.name
+
+
+class OrdersService:
+    """Orders, and the numbers that came of them."""
+
+    name = "orders"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        # Queries may come before the runner has filled its first row.
+        for projection in (ORDERS, NUMBERS):
+            runtime.views.create(projection.tables)
+
+    @rpc
+    def place_order(  # The fields of the API.
+        self,
+        ctx: CallContext,
+        quote_id: str | None = None,
+        items: list[dict[str, Any]] | None = None,
+        payment_method_id: str | None = None,
+        strategy: str = "all_or_nothing",
+        end_user: dict[str, Any] | None = None,
+        usage: str | None = None,
+        document_ids: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Orders the numbers of a quote, or items. The outcome comes later; the answer is the order
+        as placed. Raises ``items_invalid``, ``quantity_invalid``, ``number_invalid``,
+        ``invalid_value``, ``role_required``."""
+        ctx.require_owner()
+        if (quote_id is None) == (not items):
+            raise refusal("items_invalid", param="items")
+        order_id = derived_id("ord", ctx.command_id("place_order"))
+        command = PlaceOrder(
+            order_id=order_id,
+            account_id=ctx.account_id,
+            kind=PURCHASE,
+            hold_id=quote_id or order_id,
+            items=requests.items_from(items),
+            strategy=strategy,
+            payment_method_id=payment_method_id,
+            usage=usage,
+            end_user=requests.end_user_from(end_user),
+            document_ids=tuple(document_ids),
+        )
+        return self._run_on_order(self._runtime.order(ctx, command, "place_order"))
+
+    @rpc
+    def get_order(self, ctx: CallContext, order_id: str) -> dict[str, Any]:
+        """One order. Raises ``order_unknown``."""
+        self._runtime.fresh(ctx, _ORDERS)
+        row = views.find_order(self._runtime.views, _account(ctx), order_id)
+        if row is None:
+            raise refusal("order_unknown")
+        if row["status"] == "fulfilled":
+            # Who sees that finds the numbers too (contract section 1, Freshness).
+            self._runtime.progress.wait_for((_NUMBERS,), row["position"])
+        return order_rows.order_json(row)
+
+    @rpc
+    def list_orders(
+        self,
+        ctx: CallContext,
+        status: str | None = None,
+        limit: int = 20,
+        after: str | None = None,
+    ) -> dict[str, Any]:
+        """The account's orders, newest first: ``{data, next}``. Raises ``invalid_cursor``."""
+        self._runtime.fresh(ctx, _ORDERS)
+        return views.list_orders(self._runtime.views, _listed(ctx), status, limit, after)
+
+    @rpc
+    def confirm_payment(self, ctx: CallContext, order_id: str) -> dict[str, Any]:
+        """The customer came back from the bank's step (3-D Secure); billing looks at the charge.
+        Raises ``order_unknown``, ``nothing_to_confirm``."""
+        ctx.require_owner()
+        self._runtime.fresh(ctx, _ORDERS)
+        command = ReportConfirmation(order_id=order_id, account_id=ctx.account_id)
+        return self._run_on_order(self._runtime.order(ctx, command, "confirm_payment", order_id))
+
+    @rpc
+    def refund_order(
+        self,
+        ctx: CallContext,
+        order_id: str,
+        amount: dict[str, str] | None = None,
+        numbers: Sequence[str] = (),
+        reason: str = "",
+    ) -> dict[str, Any]:
+        """Staff returns an amount, what the numbers cost, or all that is left. Raises
+        ``staff_only``, ``order_unknown``, ``order_not_refundable``, ``refund_too_large``,
+        ``number_unknown``, ``mixed_currency``, ``invalid_value``."""
+        ctx.require_staff()
+        self._runtime.fresh(ctx, _ORDERS)
+        command = RequestRefund(
+            order_id=order_id,
+            refund_id=derived_id("ref", ctx.command_id("refund_order", order_id)),
+            amount=requests.money_from(amount),
+            numbers=tuple(numbers),
+            reason=reason,
+        )
+        return self._run_on_order(self._runtime.order(ctx, command, "refund_order", order_id))
+
+    @rpc
+    def get_number(self, ctx: CallContext, number_or_num_id: str) -> dict[str, Any]:
+        """A number of the account: its current tenure, else its last. Raises ``number_unknown``."""
+        self._runtime.fresh(ctx, _NUMBERS)
+        row = views.find_number(self._runtime.views, _account(ctx), number_or_num_id)
+        if row is None:
+            raise refusal("number_unknown")
+        return number_rows.number_json(row)
+
+    @rpc
+    def list_numbers(  # The filters of the API.
+        self,
+        ctx: CallContext,
+        status: str | None = None,
+        country: str | None = None,
+        type: str | None = None,  # noqa: A002  # The field's name in the API.
+        sms: bool | None = None,  # noqa: FBT001  # By name across RPC.
+        q: str | None = None,
+        label: str | None = None,
+        limit: int = 20,
+        after: str | None = None,
+    ) -> dict[str, Any]:
+        """The account's numbers, newest first: ``{data, next}``. ``q``: digits in any printed form,
+        or text of description and labels. Raises ``invalid_cursor``."""
+        self._runtime.fresh(ctx, _NUMBERS)
+        region = country.upper() if country else None
+        equal = {"status": status, "country": region, "type": type, "sms": sms}
+        wanted = views.numbers_where(equal, label, q)
+        return views.list_numbers(self._runtime.views, _listed(ctx), wanted, limit, after)
+
+    @rpc
+    def set_description(
+        self, ctx: CallContext, num_id: str, description: str, if_version: int | None = None
+    ) -> dict[str, Any]:
+        """Changes the note of a number. Raises ``number_unknown``, ``edited_meanwhile``,
+        ``invalid_value``."""
+        ctx.require_owner()
+        command = DescribeNumber(
+            num_id=num_id,
+            account_id=ctx.account_id,
+            description=description,
+            if_version=if_version,
+        )
+        order = self._runtime.order(ctx, command, "set_description", num_id)
+        done = self._runtime.application.execute(order)
+        return self._answer_number(order, done)
+
+    def _run_on_order(self, order: Order) -> dict[str, Any]:
+        done = self._runtime.application.execute(order)
+        row = views.find_order(self._runtime.views, None, order.command.order_id)
+        for message in done.events:
+            row = _with_order_event(row, message, order, done.position)
+        if row is None:
+            raise _not_shown_yet()
+        return order_rows.order_json(row)
+
+    def _answer_number(self, order: Order, done: Done) -> dict[str, Any]:
+        find = partial(views.find_number, self._runtime.views, None, order.command.num_id)
+        row = find()
+        if row is None:  # The caller knows it from its order; the view is a moment behind.
+            self._runtime.progress.wait_for((_NUMBERS,), done.position)
+            row = find()
+        if row is None:
+            raise _not_shown_yet()
+        for message in done.events if row["position"] < done.position else ():
+            version = done.state.described_in
+            number_rows.change(row, message, order.now, done.position, version)
+        return number_rows.number_json(row)
+
+
+def _not_shown_yet() -> PbxError:
+    return refusal("busy", "It is recorded, and cannot be shown yet.")
+
+
+def _with_order_event(
+    row: dict[str, Any] | None, message: Any, order: Order, position: int
+) -> dict[str, Any] | None:
+    # The command's own event on top of the view, where the view has not folded it yet.
+    if row is None:
+        made = isinstance(message, OrderPlaced)
+        return order_rows.placed(message, order.now, position) if made else None
+    if row["position"] < position:
+        order_rows.change(row, message, order.now, position)
+    return row
+
+
+def _account(ctx: CallContext) -> str | None:
+    """Whose things the caller may see: staff sees all."""
+    return None if ctx.staff else ctx.account_id
+
+
+def _listed(ctx: CallContext) -> str | None:
+    """Whose things a list shows: staff sees all, unless it acts for an account."""
+    return None if ctx.staff and not ctx.account_id else ctx.account_id

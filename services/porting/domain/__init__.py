@@ -1,0 +1,1 @@
+"""The rules of porting. Pure: standard library, phonenumbers and messages."""

@@ -1,0 +1,1 @@
+"""The rules of routing. Pure: standard library and messages."""

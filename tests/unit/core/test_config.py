@@ -1,0 +1,121 @@
+"""Settings: every wrong one is named with what is allowed; live refuses what is a toy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared import config
+from shared.errors import Broken
+
+SANDBOX = {"PBXIM_MODE": "sandbox"}
+LIVE = {
+    "PBXIM_MODE": "live",
+    "PBXIM_STRIPE_SECRET_KEY": "sk_live_1",
+    "PBXIM_STRIPE_WEBHOOK_SECRET": "whsec_1",
+    "PBXIM_PUBLIC_URL": "https://numbers.example.com",
+}
+
+
+def refused(environ: dict[str, str]) -> Broken:
+    with pytest.raises(Broken) as raised:
+        config.load(environ)
+    assert raised.value.code == "setting_invalid"
+    return raised.value
+
+
+def test_a_laptop_needs_nothing_but_the_mode() -> None:
+    settings = config.load(SANDBOX)
+
+    assert settings.sandbox
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.base_url == settings.public_url == "http://127.0.0.1:8000"
+    assert settings.key_file == Path("var/master.key")
+    assert (settings.hold_minutes, settings.quarantine_days, settings.numbers_held) == (10, 45, 100)
+
+
+def test_the_environment_is_read_unless_another_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PBXIM_MODE", "sandbox")
+    monkeypatch.setenv("PBXIM_DATA", "/srv/pbxim")
+
+    assert config.load().key_file == Path("/srv/pbxim/master.key")
+
+
+def test_an_empty_setting_is_one_that_was_not_set() -> None:
+    empty = {f"PBXIM_{n}": "" for n in ("DATA", "HTTP", "LOG_LEVEL", "LOG_JSON", "HOLD_MINUTES")}
+
+    assert config.load(SANDBOX | empty) == config.load(SANDBOX)
+
+
+def test_an_address_of_ip_version_6_is_written_with_brackets() -> None:
+    settings = config.load(SANDBOX | {"PBXIM_HTTP": "[::1]:9000"})
+
+    assert (settings.host, settings.port) == ("::1", 9000)
+    assert settings.base_url == settings.public_url == "http://[::1]:9000"
+
+
+WRONG = [
+    ("PBXIM_MODE", "", "sandbox, live"),
+    ("PBXIM_MODE", "Live", "sandbox, live"),
+    ("PBXIM_HTTP", "8000", "host:port"),
+    ("PBXIM_HTTP", "localhost:", "host:port"),
+    ("PBXIM_HTTP", "localhost:99999", "host:port"),
+    ("PBXIM_HTTP", "localhost:²", "host:port"),
+    ("PBXIM_LOG_LEVEL", "loud", "debug, info, warning, error, critical"),
+    ("PBXIM_LOG_JSON", "yes", "0 or 1"),
+    ("PBXIM_STRIPE_TIMEOUT", "0", "from 0.1 to 80"),
+    ("PBXIM_STRIPE_TIMEOUT", "nan", "from 0.1 to 80"),
+    ("PBXIM_STRIPE_TIMEOUT", "soon", "from 0.1 to 80"),
+    ("PBXIM_HOLD_MINUTES", "0", "from 1 to 1440"),
+    ("PBXIM_HOLD_MINUTES", "10.5", "a whole number"),
+    ("PBXIM_HOLD_MINUTES", "ten", "a whole number"),
+    ("PBXIM_NUMBERS_PER_CITY", "10001", "from 1 to 10000"),
+    ("PBXIM_NUMBERS_HELD", "-1", "from 1 to 100000"),
+    ("PBXIM_QUARANTINE_DAYS", "99999", "from 0 to 3650"),
+    ("PBXIM_STRIPE_SECRET_KEY", "sk_live_1", "a test key"),
+    ("PBXIM_STRIPE_SECRET_KEY", "rk_live_1", "a test key"),
+    ("PBXIM_STRIPE_PUBLISHABLE_KEY", "pk_live_1", "a test key"),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong", "allowed"), WRONG)
+def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, wrong: str, allowed: str) -> None:
+    error = refused(SANDBOX | {name: wrong})
+
+    assert error.param == name
+    assert name in error.detail
+    assert allowed in error.detail
+
+
+def test_live_starts_with_everything_real() -> None:
+    settings = config.load(LIVE)
+
+    assert not settings.sandbox
+    assert config.load(LIVE | {"PBXIM_PUBLIC_URL": "http://localhost:8000"})
+
+
+@pytest.mark.parametrize(
+    ("name", "toy"),
+    [
+        ("PBXIM_STRIPE_SECRET_KEY", "sk_test_1"),
+        ("PBXIM_STRIPE_SECRET_KEY", ""),
+        ("PBXIM_STRIPE_PUBLISHABLE_KEY", "pk_test_1"),
+        ("PBXIM_STRIPE_API_BASE", "http://127.0.0.1:1"),
+        ("PBXIM_STRIPE_SCRIPT_URL", "http://127.0.0.1:1/stripe.js"),
+        ("PBXIM_STRIPE_WEBHOOK_SECRET", ""),
+        ("PBXIM_FAILPOINT", "kill:1"),
+        ("PBXIM_PUBLIC_URL", "http://numbers.example.com"),
+        ("PBXIM_PUBLIC_URL", "HTTP://numbers.example.com"),
+        ("PBXIM_PUBLIC_URL", "numbers.example.com"),
+    ],
+)
+def test_live_refuses_a_toy(name: str, toy: str) -> None:
+    assert refused(LIVE | {name: toy}).param == name
+
+
+def test_no_key_is_repeated_in_a_refusal() -> None:
+    for environ in (SANDBOX, LIVE):
+        wrong = "sk_live_secret" if environ is SANDBOX else "sk_test_secret"
+
+        assert "secret" not in refused(environ | {"PBXIM_STRIPE_SECRET_KEY": wrong}).detail
