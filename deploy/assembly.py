@@ -6,7 +6,7 @@ is built is handed down from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -128,7 +128,9 @@ def assemble(
     consumers = list(_consumers(chosen, effects, feed, runtime, pools))
     engine = Engine(consumers, runtime.progress, bell)
     client = LocalClient({spec.name: spec.rpc(runtime) for spec in chosen})
-    return Assembly(settings, runtime, chosen, engine, bell, feed, client, workers, [*pools.values()])
+    return Assembly(
+        settings, runtime, chosen, engine, bell, feed, client, workers, [*pools.values()]
+    )
 
 
 def _runtime(
@@ -237,4 +239,3 @@ class ClockLearner:
                 self._clock.learn(timedelta(seconds=moved.offset_seconds))
         self.position = batch[-1].position
         return True
-

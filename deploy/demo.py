@@ -81,7 +81,9 @@ def _show_progress(job: Mapping[str, Any]) -> None:
     print(f"\r  Loading stock: {done} of {job['total']} blocks", end=end, file=sys.stderr)  # noqa: T201
 
 
-def _person(assembly: Assembly, account_id: str, role: str, email: str, name: str) -> dict[str, str]:
+def _person(
+    assembly: Assembly, account_id: str, role: str, email: str, name: str
+) -> dict[str, str]:
     runtime = assembly.runtime
     now = int(runtime.machine.now().timestamp())
     password = secrets.token_urlsafe(15)
@@ -91,9 +93,7 @@ def _person(assembly: Assembly, account_id: str, role: str, email: str, name: st
         runtime.settings.public_url,
         passwords.hashing_places(),
     )
-    user = NewUser(
-        id=f"user_demo_{role}", account_id=account_id, email=email, name=name, role=role
-    )
+    user = NewUser(id=f"user_demo_{role}", account_id=account_id, email=email, name=name, role=role)
     people.invite(user, now)
     with runtime.state.write() as connection:
         link = tokens.issue(connection, tokens.INVITATION, user.id, now)

@@ -83,7 +83,7 @@ class Application:
         }
 
     def execute(self, order: Order) -> Done:
-        """Runs one command. Raises what ``decide`` raises, and ``busy`` after too many conflicts."""
+        """Runs one command. Raises what ``decide`` raises; ``busy`` after too many conflicts."""
         (outcome,) = self.execute_many([order])
         if isinstance(outcome, PbxError):
             raise outcome
@@ -197,9 +197,7 @@ class Application:
         )
 
     def _append(self, streams: list[_Stream], outcomes: dict[int, Done | PbxError]) -> None:
-        entries = [
-            Entry(s.name, s.aggregate.category, s.version, tuple(s.new)) for s in streams
-        ]
+        entries = [Entry(s.name, s.aggregate.category, s.version, tuple(s.new)) for s in streams]
         if not entries:
             return
         failpoints.reach("append.before")
@@ -232,5 +230,4 @@ def _meta(order: Order, event: object) -> Meta:
 def _pause(attempt: int) -> None:
     if attempt:
         longest = min(_MOST_PAUSE_SECONDS, _PAUSE_SECONDS * 2**attempt)
-        time.sleep(random.uniform(0, longest))  # noqa: S311  # nosec B311  # Jitter, no secret.
-
+        time.sleep(random.uniform(0, longest))  # nosec B311  # Jitter, no secret.

@@ -170,7 +170,9 @@ def _check_live(settings: Settings, key: str) -> None:
     if settings.stripe_api_base is not None:
         raise _invalid("PBXIM_STRIPE_API_BASE", settings.stripe_api_base, "nothing in live mode")
     if settings.stripe_script_url is not None:
-        raise _invalid("PBXIM_STRIPE_SCRIPT_URL", settings.stripe_script_url, "nothing in live mode")
+        raise _invalid(
+            "PBXIM_STRIPE_SCRIPT_URL", settings.stripe_script_url, "nothing in live mode"
+        )
     if (settings.stripe_publishable_key or "").startswith("pk_test"):
         raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "a test key", "a live key in live mode")
     if settings.failpoint is not None:

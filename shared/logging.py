@@ -25,7 +25,9 @@ _SECRET_VALUES = re.compile(
 _HIDDEN = "[hidden]"
 
 
-def redact(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def redact(
+    _logger: object, _method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     """Hides fields with telling names and values that look like keys, card numbers or e-mails."""
     for key, found in fields.items():
         if not key.startswith("_"):  # structlog's own, taken out before the line is written.

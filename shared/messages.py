@@ -1,7 +1,7 @@
 """Messages: frozen dataclasses with names that are written out.
 
 A command orders, an event reports. Events live for ever: their wire name and version are promises,
-pinned by ``tests/contract/golden/messages.json``. A changed event is a new version with an upcaster.
+pinned by ``tests/contract/golden/messages.json``. A change is a new version with an upcaster.
 """
 
 from __future__ import annotations
@@ -9,7 +9,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias, TypeVar, cast, dataclass_transform, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    TypeAlias,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 from typing import get_type_hints as _hints
 
 T = TypeVar("T")
@@ -64,7 +73,7 @@ def value(cls: C) -> C:
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def command(cls: C) -> C:
-    """A command: an order to one aggregate. It carries ids, times and prices; nothing is looked up."""
+    """A command: an order to one aggregate. It carries ids, times, prices; nothing is looked up."""
     return _made(cls)
 
 

@@ -58,7 +58,7 @@ def _same_currency(one: Money, other: Money) -> Money:
 
 
 def _round_half_up(micros: int, unit: int) -> int:
-    # Half up in size: −0.005 becomes −0.01, so that a refund mirrors its charge.
+    # Half up in size, whatever the sign, so that a refund mirrors its charge.
     size = (2 * abs(micros) + unit) // (2 * unit)
     return size if micros >= 0 else -size
 

@@ -26,7 +26,9 @@ _SUPPORT = "If it stays like this, contact support and name the request id."
 CODES: dict[str, Code] = {
     # The request itself
     "malformed_json": Code(e.BadRequest, "The body is not JSON", "Send a JSON object."),
-    "malformed_request": Code(e.BadRequest, "The request cannot be read", "Check it against /docs."),
+    "malformed_request": Code(
+        e.BadRequest, "The request cannot be read", "Check it against /docs."
+    ),
     "idempotency_key_missing": Code(
         e.BadRequest,
         "Idempotency-Key is missing",
@@ -39,12 +41,16 @@ CODES: dict[str, Code] = {
     "unknown_field": Code(e.Unprocessable, "There is no such field", "Leave the field out."),
     "invalid_value": Code(e.Unprocessable, "A value cannot be used", "Correct the named field."),
     "missing_field": Code(e.Unprocessable, "A field is missing", "Send the named field."),
-    "route_unknown": Code(e.NotFound, "There is nothing at this address", "See /docs for the routes."),
+    "route_unknown": Code(
+        e.NotFound, "There is nothing at this address", "See /docs for the routes."
+    ),
     "method_not_allowed": Code(e.BadRequest, "This method is not offered here", "See /docs."),
     "unsupported_media_type": Code(
         e.BadRequest, "This kind of content is not accepted here", "Send the content type named."
     ),
-    "invalid_cursor": Code(e.Unprocessable, "The cursor is not one of ours", "Start without a cursor."),
+    "invalid_cursor": Code(
+        e.Unprocessable, "The cursor is not one of ours", "Start without a cursor."
+    ),
     "number_invalid": Code(
         e.Unprocessable, "This is not a phone number", "Write it as in +12125550123."
     ),
@@ -69,7 +75,9 @@ CODES: dict[str, Code] = {
         e.NotAuthenticated, "E-mail or password is wrong", "Check both, or reset the password."
     ),
     "totp_required": Code(
-        e.NotAuthenticated, "A second factor is needed", "Send the code of your authenticator as totp."
+        e.NotAuthenticated,
+        "A second factor is needed",
+        "Send the code of your authenticator as totp.",
     ),
     "totp_wrong": Code(
         e.NotAuthenticated, "The code is wrong or was used", "Wait for the next code and send that."
@@ -96,14 +104,18 @@ CODES: dict[str, Code] = {
         "Use at least 15 characters that are not on every list.",
     ),
     "email_taken": Code(e.Conflict, "This e-mail has a user already", "Use another e-mail."),
-    "last_owner": Code(e.Conflict, "An account keeps at least one owner", "Name another owner first."),
+    "last_owner": Code(
+        e.Conflict, "An account keeps at least one owner", "Name another owner first."
+    ),
     # Things that are not there
     "account_unknown": Code(e.NotFound, "There is no such account", "Check the id."),
     "order_unknown": Code(e.NotFound, "There is no such order", "Check the id."),
     "quote_unknown": Code(e.NotFound, "There is no such quote", "Make a new quote."),
     "number_unknown": Code(e.NotFound, "You have no such number", "See your list of numbers."),
     "offer_unknown": Code(e.NotFound, "There is no such offer", "Search again."),
-    "block_unknown": Code(e.NotFound, "There is no such block of numbers", "Check the first number."),
+    "block_unknown": Code(
+        e.NotFound, "There is no such block of numbers", "Check the first number."
+    ),
     "payment_method_unknown": Code(e.NotFound, "There is no such card", "See your list of cards."),
     "charge_unknown": Code(e.NotFound, "There is no such charge", "Check the id."),
     "job_unknown": Code(e.NotFound, "There is no such job", "Check the id."),
@@ -123,7 +135,9 @@ CODES: dict[str, Code] = {
     "too_many_held": Code(
         e.Conflict, "You hold as many numbers as you may", "Buy or release what you hold first."
     ),
-    "quantity_invalid": Code(e.Unprocessable, "A quantity is from 1 to 10", "Correct the quantity."),
+    "quantity_invalid": Code(
+        e.Unprocessable, "A quantity is from 1 to 10", "Correct the quantity."
+    ),
     "mixed_currency": Code(
         e.Unprocessable, "One order has one currency", "Order each currency separately."
     ),
@@ -131,7 +145,9 @@ CODES: dict[str, Code] = {
         e.Unprocessable, "Name what to buy", "Send a quote_id, or items, and not both."
     ),
     "quote_used": Code(e.Conflict, "This quote belongs to an order already", "See your orders."),
-    "quote_expired": Code(e.Gone, "This quote has expired", "Make a new quote; nothing was charged."),
+    "quote_expired": Code(
+        e.Gone, "This quote has expired", "Make a new quote; nothing was charged."
+    ),
     "payment_method_required": Code(
         e.PaymentRequired, "There is no card to charge", "Add a card, then order again."
     ),
@@ -153,7 +169,9 @@ CODES: dict[str, Code] = {
         e.Conflict, "Nothing of this order can be refunded", "See what was charged and refunded."
     ),
     "refund_too_large": Code(
-        e.Unprocessable, "That is more than was charged", "Refund at most what is left of the charge."
+        e.Unprocessable,
+        "That is more than was charged",
+        "Refund at most what is left of the charge.",
     ),
     "nothing_to_confirm": Code(
         e.Conflict, "This order waits for no confirmation", "Read the order to see where it stands."

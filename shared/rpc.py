@@ -96,7 +96,9 @@ class LocalClient:
 
     def _serve(self, service: str, method: str, request: bytes) -> bytes:
         try:
-            return msgspec.json.encode({"result": dispatch(self._methods[service][method], request)})
+            return msgspec.json.encode(
+                {"result": dispatch(self._methods[service][method], request)}
+            )
         except PbxError as error:
             return msgspec.json.encode({"error": to_wire(error)})
 

@@ -49,7 +49,9 @@ class Progress:
         """Where the slowest of them is; 0 for one that has not reported yet."""
         return min((self._positions.get(name, 0) for name in names), default=0)
 
-    def wait_for(self, names: Iterable[str], position: int, seconds: float = _FRESH_SECONDS) -> bool:
+    def wait_for(
+        self, names: Iterable[str], position: int, seconds: float = _FRESH_SECONDS
+    ) -> bool:
         """Waits until all of them have passed the position; says whether they have."""
         wanted = tuple(names)
         with self._changed:

@@ -99,7 +99,11 @@ def _engine(path: Path, synchronous: str) -> Engine:
         max_overflow=64,
         pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",
-        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
+        connect_args={
+            "timeout": _BUSY_SECONDS,
+            "check_same_thread": False,
+            "isolation_level": None,
+        },
     )
 
     @event.listens_for(engine, "connect")
@@ -172,7 +176,9 @@ class StoredKeyring:
             where = _subject_key.c.subject == subject
             done = connection.execute(update(_subject_key).where(where).values(gone))
             if not done.rowcount:  # Nothing was sealed yet, and nothing will be.
-                connection.execute(insert(_subject_key).values(subject=subject, made_at=now, **gone))
+                connection.execute(
+                    insert(_subject_key).values(subject=subject, made_at=now, **gone)
+                )
         self._known.pop(subject, None)
 
 

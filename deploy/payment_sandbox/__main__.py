@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-import waitress  # type: ignore[import-untyped]
+import waitress
 
 from deploy.payment_sandbox.api import Sandbox
 from deploy.payment_sandbox.errors import Malformed

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from waitress.channel import ClientDisconnected  # type: ignore[import-untyped]
+from waitress.channel import ClientDisconnected
 
 from deploy.payment_sandbox import cards, page, routes, wire
 from deploy.payment_sandbox.book import PAGE, Book

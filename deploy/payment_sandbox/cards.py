@@ -89,10 +89,10 @@ def typed(fields: Params) -> tuple[SandboxCard, Json]:
 
 def _expiry(fields: Params) -> Json:
     month, year = fields.whole("exp_month"), fields.whole("exp_year")
-    if month is None or not 1 <= month <= 12:
+    if month is None or not 1 <= month <= 12:  # noqa: PLR2004  # Named by its context.
         message = "Your card's expiration month is invalid."
         raise _wrong(message, "invalid_expiry_month", "exp_month")
-    year = (year or 0) + (2000 if (year or 0) < 100 else 0)
+    year = (year or 0) + (2000 if (year or 0) < 100 else 0)  # noqa: PLR2004  # Named by its context.
     today = datetime.now(UTC)
     if not (today.year, today.month) <= (year, month) or year > today.year + 50:
         message = "Your card's expiration year is invalid."

@@ -59,7 +59,7 @@ def _lists(branch: object) -> object:
     if not isinstance(branch, dict):
         return branch
     inner = {name: _lists(value) for name, value in branch.items()}
-    if inner and all(name.isascii() and name.isdigit() and len(name) < 5 for name in inner):
+    if inner and all(name.isascii() and name.isdigit() and len(name) < 5 for name in inner):  # noqa: PLR2004  # Named by its context.
         return [inner[name] for name in sorted(inner, key=int)]
     return inner
 
@@ -148,6 +148,6 @@ class Params:
         """At most 50 texts of 500 characters under names of 40, Stripe's limits."""
         found = self.branch("metadata").tree if self.tree.get("metadata") else {}
         for name, value in found.items():
-            if not isinstance(value, str) or len(name) > 40 or len(value) > 500 or len(found) > 50:
+            if not isinstance(value, str) or len(name) > 40 or len(value) > 500 or len(found) > 50:  # noqa: PLR2004  # Named by its context.
                 raise Malformed("Invalid metadata", param=f"metadata[{name}]")
         return {name: value for name, value in found.items() if value}

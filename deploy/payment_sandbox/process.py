@@ -46,7 +46,7 @@ class SandboxProcess:
         _close(self.process)
 
 
-def start_sandbox(  # noqa: PLR0913 - one argument for each setting, all by name
+def start_sandbox(
     data: Path,
     *,
     secret_key: str,
@@ -72,7 +72,7 @@ def start_sandbox(  # noqa: PLR0913 - one argument for each setting, all by name
         command += ["--embedder", origin]
     if faults is not None:
         command += ["--faults", json.dumps(faults)]
-    process = subprocess.Popen(  # noqa: S603 - our own module, arguments as a list
+    process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -99,7 +99,7 @@ def expanded(reader: Reader, body: Json, paths: list[str]) -> Json:
     """`body` with the objects named by `expand` in place of their ids (4 deep, as Stripe)."""
     for path in paths:
         steps = path.split(".")
-        if len(steps) > 4:
+        if len(steps) > 4:  # noqa: PLR2004  # Named by its context.
             raise Malformed("You cannot expand more than 4 levels of a property", param="expand")
         _expand(reader, body, steps, path)
     return body

@@ -145,7 +145,7 @@ class _Line:
         connection.request("POST", self._target, payload, headers)
         answer = connection.getresponse()
         answer.read()
-        return 200 <= answer.status < 300
+        return 200 <= answer.status < 300  # noqa: PLR2004  # Named by its context.
 
     def _open(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection

@@ -30,12 +30,6 @@ def charge_order(runtime: Runtime, order: Order) -> None:
     runtime.application.execute(order.sibling(command, "charge"))
 
 
-def check_charge(runtime: Runtime, order: Order) -> None:
-    """Runs the command as it is. It stands among the processes because those keep their order: an
-    ``OrderFailed`` that is read together with its ``OrderReserved`` must come second."""
-    runtime.application.execute(order)
-
-
 def settle_report(runtime: Runtime, order: Order) -> None:
     """Looks a provider's report up in its charge, and has the provider asked if it is news."""
     report: SettleReport = order.command
@@ -45,8 +39,4 @@ def settle_report(runtime: Runtime, order: Order) -> None:
         runtime.application.execute(order.sibling(command, "look"))
 
 
-PROCESSES: dict[type, Process] = {
-    ChargeOrder: charge_order,
-    CheckCharge: check_charge,
-    SettleReport: settle_report,
-}
+PROCESSES: dict[type, Process] = {ChargeOrder: charge_order, SettleReport: settle_report}

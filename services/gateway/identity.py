@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Request, session
-from flask_wtf.csrf import validate_csrf  # type: ignore[import-untyped]  # Has no types.
+from flask_wtf.csrf import validate_csrf
 from sqlalchemy import Row, select
-from wtforms.validators import ValidationError  # type: ignore[import-untyped]  # Has no types.
+from wtforms.validators import ValidationError
 
 from services.gateway.state import api_key, first, hashed
 from shared.refusals import refusal

@@ -9,6 +9,7 @@ from services.inventory import importing, offer_numbers, overview, quotes, searc
 from services.inventory.domain import hold as hold_domain
 from services.inventory.filling import fill
 from services.inventory.messages import AskHold, ExtendHold, ReleaseHold, RequestImport
+from services.inventory.projections import TABLES
 from shared.documents import Documents
 from shared.ids import derived_id
 from shared.refusals import refusal
@@ -27,6 +28,7 @@ class InventoryService:
         self._runtime = runtime
         self._documents = Documents(runtime.settings.data / "documents")
         runtime.state.create(importing.JOBS)
+        runtime.views.create(TABLES)  # Who asks before the view has begun finds it empty.
 
     @rpc
     def list_countries(self, ctx: CallContext) -> list[dict[str, Any]]:

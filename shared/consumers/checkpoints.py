@@ -18,9 +18,11 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    insert,
+    select,
+    update,
 )
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import insert, select, update
 
 from shared.eventlog import EventLog
 from shared.refusals import refusal

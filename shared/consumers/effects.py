@@ -1,7 +1,7 @@
 """Effects: calls to the outside world. They are work, not reading.
 
 An event ``…Requested`` becomes a row in ``state``; workers claim rows, one at a time per key, each
-call with its own time-out. ``requested → confirmed | refused | unknown``: the attempt is counted and
+call with its own time-out. ``requested → confirmed | refused | unknown``: an attempt is counted and
 the provider's key stored before the call, so after a crash the next worker knows that something may
 have been sent and looks it up before it sends again (Twilio, July 2013).
 """
@@ -168,7 +168,7 @@ class EffectIntake:
     def _row(self, event: Happened, now: datetime) -> dict[str, Any]:
         effect = self._by_type[event.type]
         return {
-            "id": event.id,
+            "id": f"{self._service}:{event.id}",
             "service": self._service,
             "name": effect.name,
             "position": event.position,
@@ -233,7 +233,7 @@ class EffectWorker:
         except OutcomeUnknownError as error:
             self._record(event, effect.unknown(event), "unknown")
             self._later(row, str(error), maybe_sent=True)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Whatever it is, it must not end the loop.
             _log.exception("effect_failed", effect=effect.name, position=event.position)
             self._later(row, f"{type(error).__name__}: {error}", maybe_sent=True)
         else:
@@ -331,7 +331,9 @@ class WorkerPool:
         self._rung = 0
         self._stopping = False
         self._threads = [
-            threading.Thread(target=self._run, args=(make_worker(),), name=f"effect-{n}", daemon=True)
+            threading.Thread(
+                target=self._run, args=(make_worker(),), name=f"effect-{n}", daemon=True
+            )
             for n in range(size)
         ]
 
@@ -367,7 +369,7 @@ class WorkerPool:
     def _worked(self, worker: EffectWorker) -> bool:
         try:
             return worker.step()
-        except Exception:
+        except Exception:  # noqa: BLE001  # Whatever it is, it must not end the loop.
             _log.exception("effect_worker_failed")
             time.sleep(1.0)  # The store is full or locked: come back when it may have passed.
             return True

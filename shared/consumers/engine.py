@@ -45,7 +45,7 @@ def _plainly(consumer: Consumer) -> bool:
 
 
 class Engine:
-    """Steps its consumers in turn. Tests call ``step`` and ``settle`` instead of running a thread."""
+    """Steps its consumers in turn. Tests call ``step`` and ``settle`` instead of a thread."""
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class Engine:
         self._reported = False
 
     def step(self, one: Callable[[Consumer], bool] = _plainly) -> bool:
-        """One step of every consumer; says whether any did something. The first step counts: whoever
-        waits for a view learns from it where the views have been since before the start."""
+        """One step of every consumer; says whether any did something. The first one counts:
+        whoever waits for a view learns from it where the views have been since the start."""
         urgent = self._step_urgent(one)
         worked = [one(consumer) for consumer in self._late]
         moved = urgent or any(worked) or not self._reported
@@ -78,7 +78,8 @@ class Engine:
     def _step_urgent(self, one: Callable[[Consumer], bool]) -> bool:
         # A purchase is a chain of policies. Views are written once for several of its links.
         for rounds in range(_URGENT_ROUNDS):
-            if not any([one(consumer) for consumer in self._urgent]):
+            worked = [one(consumer) for consumer in self._urgent]
+            if not any(worked):
                 return rounds > 0
         return True
 
@@ -128,7 +129,7 @@ class Engine:
             return consumer.step()
         except Unavailable as error:
             _log.warning("waiting", consumer=consumer.name, code=error.code, detail=error.detail)
-        except Exception:
+        except Exception:  # noqa: BLE001  # Whatever it is, it must not end the loop.
             _log.exception("consumer_failed", consumer=consumer.name)
         self._paused[consumer.name] = time.monotonic() + _SLOW_POLL_SECONDS
         return False

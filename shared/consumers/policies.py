@@ -134,7 +134,7 @@ class PolicyConsumer:
     def _react(self, event: Happened) -> str:
         try:
             self._run([list(self._orders(event))])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Whatever it is, it must not end the loop.
             _raise_if_general(error)
             _log.exception("event_parked", consumer=self.name, position=event.position)
             return f"{type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table
+from sqlalchemy import MetaData, Table
 
 from shared import failpoints, logging
 from shared.consumers import checkpoints
@@ -76,7 +76,7 @@ class ProjectionConsumer:
             return True
         except Unavailable:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Whatever it is, it must not end the loop.
             self._failure = f"{type(error).__name__}: {error}"
             _log.exception("projection_stopped", projection=self.name, position=self.position)
             return False

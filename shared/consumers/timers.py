@@ -137,7 +137,7 @@ class Scheduler:
             self._runtime.run_many(self._service, [self._order(row)])
         except (Unavailable, NotYetError):
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  # Whatever it is, it must not end the loop.
             _log.exception("timer_failed", scheduler=self.name, timer=row.name, key=row.key)
             self._later[row] = self._runtime.machine.now() + _PAUSE
             return False

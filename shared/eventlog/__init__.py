@@ -76,8 +76,8 @@ class EventLog(Protocol):
         """Writes the entries, each for itself: a conflict of one does not stop the others.
 
         An entry whose event ids are all in its stream already answers with their positions. One at
-        the right version of which only a part is there raises ``event_id_clash``; at a stale version
-        it is a conflict like any other.
+        the right version of which only a part is there raises ``event_id_clash``; at a stale
+        version it is a conflict like any other.
         """
 
     def read_stream(self, stream: str) -> list[Recorded]:

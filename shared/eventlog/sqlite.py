@@ -38,7 +38,7 @@ CREATE TRIGGER IF NOT EXISTS event_no_replace BEFORE INSERT ON event
   BEGIN SELECT RAISE(ABORT, 'events are for ever'); END;
 """
 _COLUMNS = ", ".join(Recorded._fields)
-_INSERT = f"INSERT INTO event VALUES ({', '.join('?' * len(Recorded._fields))})"  # noqa: S608  # nosec B608  # No input.
+_INSERT = f"INSERT INTO event VALUES ({', '.join('?' * len(Recorded._fields))})"  # nosec B608  # No input.
 _BUSY_SECONDS = 30
 _STREAMS_AT_ONCE = 500
 _JOBS_AT_ONCE = 256
@@ -148,7 +148,7 @@ class SqliteLog:
             raise
 
     def _read(self, tail: str, parameters: Sequence[object]) -> list[Recorded]:
-        query = f"SELECT {_COLUMNS} FROM event {tail}"  # noqa: S608  # nosec B608  # Our own words.
+        query = f"SELECT {_COLUMNS} FROM event {tail}"  # nosec B608  # Our own words.
         with self._translated():
             return list(map(Recorded._make, self._reader().execute(query, parameters)))
 

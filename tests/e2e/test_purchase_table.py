@@ -73,7 +73,7 @@ def test_one_correlation_id_runs_through_the_whole_order(product: Product) -> No
     assert len({decode_meta(e.metadata).correlation_id for e in ordered}) == 1
 
 
-def test_a_purchase_costs_less_than_15_kB_of_log(product: Product) -> None:
+def test_a_purchase_costs_less_than_15_kilobytes_of_log(product: Product) -> None:
     order = buy(product.open_account(), 1)
     events = events_about(product, order)
     size = sum(len(e.payload) + len(e.metadata) + len(e.stream) + 100 for e in events)

@@ -31,6 +31,8 @@ from shared.eventlog.sqlite import SqliteLog
 
 _ENDED = {"fulfilled", "failed", "refunded", "needs_operator"}
 _PATIENCE_SECONDS = 30.0
+
+
 class NoAnswer(Exception):
     """The connection ended without an answer: nobody knows whether it was done."""
 
@@ -244,7 +246,13 @@ def _log_problems(data: Path, order: dict[str, Any]) -> Iterator[str]:
         yield "positions have a hole"
     about = f'"{order["id"]}"'.encode()
     mine = [e.type for e in events if about in e.payload]
-    for kind in ("OrderPlaced", "OrderPaid", "ChargeRequested", "ChargeSucceeded", "OrderFulfilled"):
+    for kind in (
+        "OrderPlaced",
+        "OrderPaid",
+        "ChargeRequested",
+        "ChargeSucceeded",
+        "OrderFulfilled",
+    ):
         if mine.count(kind) > 1:
             yield f"{kind} is recorded {mine.count(kind)} times"
     bought = mine.count("NumberPurchased")
@@ -290,4 +298,9 @@ def main(folder: Path, shard: int, shards: int, say: Callable[[Any], None]) -> N
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), lambda d: print(json.dumps(d), flush=True))
+    main(
+        Path(sys.argv[1]),
+        int(sys.argv[2]),
+        int(sys.argv[3]),
+        lambda d: print(json.dumps(d), flush=True),
+    )

@@ -1,4 +1,4 @@
-"""SIGKILL at every fail-point of a purchase; judged by the client's ledger and the provider's book."""
+"""SIGKILL at every fail-point of a purchase, judged by client's ledger and provider's book."""
 
 from __future__ import annotations
 

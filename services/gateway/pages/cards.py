@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import g, request
 
+from services.gateway import texts
 from services.gateway.identity import Who
 from services.gateway.pages.declare import Answer, Pages
 from services.gateway.pages.paths import go, own_path
@@ -45,7 +46,7 @@ def show_new_card() -> Answer:
     return page(
         "cards/new_card.html",
         target=own_path(request.args.get("next"), ""),
-        problem=known_problem(request.args.get("problem")),
+        problem=_problem(),
         script_url=settings.stripe_script_url or _STRIPE_SCRIPT,
         publishable_key=settings.stripe_publishable_key or "",
         test_cards=TEST_CARDS if settings.sandbox else (),
@@ -81,6 +82,14 @@ def remove_card(card_id: str) -> Answer:
     except Refusal as error:
         return go("/cards", problem=error.code)
     return go("/cards", removed="1")
+
+
+def _problem() -> dict[str, str] | None:
+    problem = known_problem(request.args.get("problem"))
+    declined = problem is not None and problem["code"] == "card_declined"
+    return (
+        {**problem, "next": texts.text("cards.new.declined")} if problem and declined else problem
+    )
 
 
 def _named() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """From chosen numbers to an order: the quote, its checkout, the confirmation, the purchase.
 
-A checkout is a quote, and a quote becomes one order: the purchase's key is the quote's id, so double
-clicks, two tabs and retries end in the same order.
+A checkout is a quote, and a quote becomes one order: the purchase's key is the quote's id, so
+double clicks, two tabs and retries end in the same order.
 """
 
 from __future__ import annotations
@@ -144,4 +144,6 @@ def _seconds_left(quote: dict[str, Any]) -> int:
 
 def _left(seconds: int) -> str:
     minutes = seconds // _MINUTE
-    return texts.counted("checkout.minutes", minutes) if minutes else texts.text("checkout.left.none")
+    return (
+        texts.counted("checkout.minutes", minutes) if minutes else texts.text("checkout.left.none")
+    )

@@ -22,11 +22,12 @@ from shared.regions import region_name
 
 _NANP = 1
 _SHORT = 4
-_EXAMPLE = {
-    "geographic": Kind.FIXED_LINE,
-    "national": Kind.UAN,
-    "mobile": Kind.MOBILE,
-    "toll_free": Kind.TOLL_FREE,
+# The types of libphonenumber that an example is taken from (contract.md section 2).
+_KINDS = {
+    "geographic": (Kind.FIXED_LINE,),
+    "national": (Kind.UAN, Kind.VOIP, Kind.SHARED_COST),
+    "mobile": (Kind.MOBILE,),
+    "toll_free": (Kind.TOLL_FREE,),
 }
 
 
@@ -43,7 +44,9 @@ class Formats:
             return texts.text("word.none")
         amount = Decimal(value["amount"])
         return str(
-            format_currency(amount, value["currency"], locale=self.locale, decimal_quantization=False)
+            format_currency(
+                amount, value["currency"], locale=self.locale, decimal_quantization=False
+            )
         )
 
     def moment(self, value: str | datetime) -> str:
@@ -119,9 +122,15 @@ def _prefix(prefix: str, area_code: str, country: str, kind: str) -> str:
     calling = prefix.removeprefix("+").removesuffix(area_code)
     if calling == str(_NANP):
         return f"+1 ({area_code}) XXX-XX-XX"
-    example = phonenumbers.example_number_for_type(country, _EXAMPLE[kind])
-    length = len(phonenumbers.national_significant_number(example)) if example else 0
-    return f"+{calling} {area_code} {_groups(max(length - len(area_code), 0))}".strip()
+    return f"+{calling} {area_code} {_groups(_length(country, kind, area_code) - len(area_code))}"
+
+
+def _length(country: str, kind: str, area_code: str) -> int:
+    """Digits of a national number: of an example with this area code, else of the longest."""
+    found = (phonenumbers.example_number_for_type(country, k) for k in _KINDS[kind])
+    examples = [phonenumbers.national_significant_number(e) for e in found if e is not None]
+    alike = [e for e in examples if e.startswith(area_code)]
+    return max(map(len, alike or examples), default=len(area_code))
 
 
 def _groups(digits: int) -> str:

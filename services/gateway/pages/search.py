@@ -76,9 +76,7 @@ def _rows(query: SearchQuery) -> tuple[list[dict[str, Any]], bool]:
     after = None
     while len(rows) < query.show:
         limit = min(query.show - len(rows), _MOST_ROWS)
-        found = ask(
-            "inventory", "search_available", **query.arguments(), limit=limit, after=after
-        )
+        found = ask("inventory", "search_available", **query.arguments(), limit=limit, after=after)
         rows += found["data"]
         after = found["next"]
         if after is None:

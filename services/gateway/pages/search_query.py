@@ -41,7 +41,7 @@ class SearchQuery:
         return [*offers, *({"number": number} for number in self.numbers)]
 
     def address(self, **changes: Any) -> str:
-        """This search's address; ``show`` and ``problem`` may be changed. Keeps what is chosen."""
+        """The address of this search, with what is chosen; changes take the place of ``show``."""
         pairs = [(n, v) for n, v in self.filters.items() if v]
         pairs += [("open", offer) for offer in self.opened]
         pairs += [(QUANTITY + offer, str(n)) for offer, n in self.quantities.items() if n]

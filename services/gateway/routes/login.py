@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from flask import Response, current_app, g, redirect, request, session
-from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # Has no types.
+from flask_wtf.csrf import generate_csrf
 from pydantic import ValidationError
 from sqlalchemy import Row
 
@@ -24,12 +24,10 @@ from shared.refusals import refusal
 
 ROUTES = Routes("Sessions", "Signing in with e-mail and password, for browsers.")
 _SEE_OTHER = 303
+# The form of the page is not part of the API, so the document names JSON alone.
 _BODY = {
     "required": True,
-    "content": {
-        "application/json": {"schema": LoginBody.model_json_schema()},
-        "application/x-www-form-urlencoded": {"schema": LoginBody.model_json_schema()},
-    },
+    "content": {"application/json": {"schema": LoginBody.model_json_schema()}},
 }
 _REFUSES = ("credentials_wrong", "totp_required", "totp_wrong", "csrf_failed", "busy")
 

@@ -9,7 +9,7 @@
     const numbers = document.querySelectorAll('[data-number]:checked').length;
     const all = quantities.reduce((sum, one) => sum + one, numbers);
     const text = all === 1 ? place.dataset.one : place.dataset.many.replace('#', String(all));
-    place.textContent = all ? text : '';
+    place.textContent = all ? text : place.dataset.none;
   };
 
   const open = (button, row, wanted) => {
