@@ -6,7 +6,6 @@ contract in test_payment_provider.py, written by people who never saw our sandbo
 Announces {"port": N} on stdout and ends when its stdin is closed, as the payment sandbox does.
 """
 
-# ruff: noqa: SLF001 - patching private members is what this file is for
 from __future__ import annotations
 
 import contextlib

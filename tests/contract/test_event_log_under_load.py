@@ -109,12 +109,11 @@ def test_a_writer_killed_in_a_commit_loses_nothing_and_leaves_nothing_half(
     killed_while_writing = 0
     for n in range(KILLS):
         before = len(read_acks(acks))
-        process = writer(backend, address, "for-ever", f"{seed}-{n}", str(acks))
-        while len(read_acks(acks)) == before:  # It has begun: now any moment will do.
-            assert process.poll() is None
-        threading.Event().wait(chance.uniform(0, 0.03))
-        process.kill()
-        process.wait()
+        with writer(backend, address, "for-ever", f"{seed}-{n}", str(acks)) as process:
+            while len(read_acks(acks)) == before:  # It has begun: now any moment will do.
+                assert process.poll() is None
+            threading.Event().wait(chance.uniform(0, 0.03))
+            process.kill()
         killed_while_writing += process.returncode == -9
 
     by_stream = Counter(event.stream for event in everything(log))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +84,24 @@ class Bank:
         """Somebody refunds in the provider's own dashboard; minor units."""
         fields = {"payment_intent": payment, "amount": amount}
         return self._ask("POST", "/v1/refunds", urlencode(fields).encode())
+
+    def take(self, customer: str, card: str, amount: int, charge_id: str) -> None:
+        """Somebody takes money by hand and calls it one of our charges; minor units."""
+        fields = {
+            "customer": customer,
+            "payment_method": card,
+            "amount": amount,
+            "currency": "usd",
+            "confirm": "true",
+            "metadata[charge_id]": charge_id,
+        }
+        self._ask("POST", "/v1/payment_intents", urlencode(fields).encode())
+
+    def forget_keys(self) -> None:
+        """What Stripe does with idempotency keys after 24 hours."""
+        with closing(sqlite3.connect(self.folder / "payments.db")) as book:
+            book.execute("DELETE FROM idempotency")
+            book.commit()
 
     def finish_authentication(self, payment: str, secret: str, *, succeeds: bool) -> None:
         """What the person does in the window of his bank."""

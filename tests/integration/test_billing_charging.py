@@ -5,10 +5,8 @@ The provider's own book says what was taken.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +248,18 @@ def test_an_answer_that_takes_too_long_is_unknown(tmp_path: Path, the_bank: Bank
     billed.world.close()
 
 
+def test_a_payment_of_another_amount_is_not_taken_for_ours(billed: Billed) -> None:
+    billed.add_card()
+    billed.bank.faults({"fault": "500_before", "match": TAKING, "times": 1})
+    charge_id = billed.reserve(dollars=5)
+    billed.settle()
+    asked = billed.last(ChargeRequested)
+    billed.bank.take(asked.provider_customer, asked.provider_method, 400, charge_id)
+    billed.settle(seconds=2)
+
+    assert billed.told() == ["ChargeRequested", "ChargeUnknown"]
+
+
 def test_an_unknown_outcome_is_said_once_however_long_it_lasts(billed: Billed) -> None:
     billed.add_card()
     billed.bank.faults({"fault": "500_before", "match": TAKING})
@@ -315,18 +325,11 @@ def charge_and_die(billed: Billed, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(billed.bank.charges(billed.order())) == 1
 
 
-def forget_keys(the_bank: Bank) -> None:
-    """What Stripe does with idempotency keys after 24 hours."""
-    with closing(sqlite3.connect(the_bank.folder / "payments.db")) as book:
-        book.execute("DELETE FROM idempotency")
-        book.commit()
-
-
 def test_a_process_killed_between_call_and_recording_charges_once(
     billed: Billed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     charge_and_die(billed, monkeypatch)
-    forget_keys(billed.bank)  # So that only the look-up protects.
+    billed.bank.forget_keys()  # So that only the look-up protects.
 
     billed.restart()
     billed.settle()
@@ -368,7 +371,7 @@ def test_losing_the_state_a_day_later_does_not_charge_twice(
 ) -> None:
     charge_and_die(billed, monkeypatch)
     billed.clock.forward(hours=30)
-    forget_keys(billed.bank)
+    billed.bank.forget_keys()
 
     billed.lose_state()  # Neither attempt nor key are remembered: the age of the event protects.
     billed.settle()
@@ -385,7 +388,7 @@ def test_losing_the_state_repeats_nothing_that_was_settled(billed: Billed) -> No
     billed.settle()
     before = billed.told()
     payment = billed.last(ChargeSucceeded).provider_id
-    forget_keys(billed.bank)
+    billed.bank.forget_keys()
     billed.clock.forward(hours=30)
 
     billed.lose_state()

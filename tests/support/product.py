@@ -155,7 +155,7 @@ class Product:
         """What a customer does in the bank's step."""
         keys = json.loads((self.data / "payment_sandbox" / "keys.json").read_text())
         customer = ApiClient(self.demo["payments_url"], keys["publishable_key"])
-        intent = client_secret.split("_secret_")[0]
+        intent = client_secret.split("_secret_", maxsplit=1)[0]
         body = f"client_secret={client_secret}&outcome=complete"
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         path = f"/v1/payment_intents/{intent}/authenticate"

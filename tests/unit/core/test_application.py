@@ -282,7 +282,7 @@ steps = st.lists(
 
 
 @settings(
-    print_blob=True, max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None
+    print_blob=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None
 )
 @given(steps=steps)
 def test_deliveries_in_any_order_and_number_do_each_command_once(

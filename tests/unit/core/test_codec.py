@@ -17,7 +17,8 @@ from shared.errors import Broken
 from shared.messages import ERASED, EVENTS, Erased, Sealed, event, event_type, upcaster, value
 from shared.money import Money
 from shared.stores import Store, StoredKeyring
-from tests.support.boxes import BoxFilled, BoxLabelled
+from tests.support.boxes import BoxFilled, BoxLabelled, LabelBox, box_service
+from tests.support.worlds import World
 
 ONE = uuid.UUID(int=1).bytes
 TWO = uuid.UUID(int=2).bytes
@@ -202,6 +203,18 @@ def test_nothing_personal_stands_in_the_stored_bytes(codec: Codec, tmp_path: Pat
     files = [file.read_bytes() for file in tmp_path.iterdir()]
     assert files
     assert not any(b"Canary" in content for content in files)
+
+
+def test_nothing_personal_reaches_any_file(tmp_path: Path) -> None:
+    world = World(tmp_path, [box_service()])
+    world.execute(LabelBox(box_id="b", account_id="acct_1", owner=CANARY, note=f"ask {CANARY}"))
+    world.settle()
+
+    assert world.messages(BoxLabelled) == [labelled(note=f"ask {CANARY}")]
+    world.close()
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {"log.db", "state.db"} <= {file.name for file in files}
+    assert [file for file in files if b"Canary" in file.read_bytes()] == []
 
 
 def test_the_same_text_never_looks_the_same(codec: Codec) -> None:

@@ -154,7 +154,7 @@ def test_a_log_that_promises_no_neighbours_may_have_holes(log: CountedLog, feed:
 
 @settings(
     print_blob=True,
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -307,7 +307,7 @@ def test_two_runners_of_one_projection_do_not_double_rows(world: World) -> None:
 
 @settings(
     print_blob=True,
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
