@@ -31,6 +31,7 @@ from shared.errors import Broken
 
 _log = logging.logger("embedded")
 _THREADS = 64  # 16 waiters, 32 event streams, and room for everybody else.
+_MOST_BODY_BYTES = 64 * 1024 * 1024  # The application itself refuses at 10 MB, readably.
 _SWITCH_SECONDS = 0.002  # The engine must not keep a page waiting for the interpreter.
 
 
@@ -56,7 +57,11 @@ class Embedded:
         app = create_app(self.assembly.runtime, self.assembly.client, self.assembly.status)
         idempotency.give_up_running(self.assembly.runtime.state)
         self._server = create_server(
-            app, sockets=[listening], threads=_THREADS, clear_untrusted_proxy_headers=True
+            app,
+            sockets=[listening],
+            threads=_THREADS,
+            clear_untrusted_proxy_headers=True,
+            max_request_body_size=_MOST_BODY_BYTES,
         )
         threading.Thread(target=self._serve, name="http", daemon=True).start()
         if self._demo and self.settings.sandbox:

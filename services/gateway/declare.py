@@ -33,7 +33,13 @@ View = TypeVar("View", bound=Callable[..., Any])
 Answers = dict[int, type[BaseModel] | dict[str, Any] | None]
 _OPERATION = "__operation__"
 _ALWAYS = ("internal_error", "service_unavailable", "rate_limited")
-_SIGNED_IN = ("not_authenticated", "session_expired")
+_SIGNED_IN = (
+    "not_authenticated",
+    "session_expired",
+    "staff_only",  # Pbx-Account, sent by somebody else.
+    "account_unknown",
+    "totp_enrolment_required",
+)
 _CHANGING = ("role_required", "csrf_failed")
 _WITH_BODY = (
     "malformed_json",

@@ -17,7 +17,7 @@ _BYTES = 32
 _HINT = 4
 
 
-def make(  # noqa: PLR0913  # The columns of a key.
+def make(  # The columns of a key.
     state: Store, key_id: str, *, account_id: str, role: str, name: str, now: int
 ) -> str:
     """A new key's secret. Repeated for the same id it is another one: the first was not shown."""

@@ -21,16 +21,41 @@ _SHORTEST = 15
 _LONGEST = 512
 
 _COMMON = frozenset(
-    (
-        "passwordpassword password1234567 password12345678 passwordpassword1 123456789012345 "
-        "1234567890123456 12345678901234567890 qwertyuiopasdfgh qwertyuiopasdfghjkl "
-        "qwertyqwertyqwerty qwerty1234567890 1q2w3e4r5t6y7u8i 1qaz2wsx3edc4rfv abcdefghijklmno "
-        "abcdefghijklmnop abcdefghijklmnopqrstuvwxyz iloveyouiloveyou letmeinletmeinletmein "
-        "administrator123 administratoradministrator correcthorsebatterystaple thisismypassword "
-        "changemechangeme welcomewelcome1 passwordpasswordpassword 111222333444555 "
-        "987654321098765 asdfghjklasdfghjkl zxcvbnmzxcvbnmzx qazwsxedcrfvtgbyhn "
-        "supersecretpassword mysecretpassword trustno1trustno1"
-    ).split()
+    {
+        "111222333444555",
+        "123456789012345",
+        "1234567890123456",
+        "12345678901234567890",
+        "1q2w3e4r5t6y7u8i",
+        "1qaz2wsx3edc4rfv",
+        "987654321098765",
+        "abcdefghijklmno",
+        "abcdefghijklmnop",
+        "abcdefghijklmnopqrstuvwxyz",
+        "administrator123",
+        "administratoradministrator",
+        "asdfghjklasdfghjkl",
+        "changemechangeme",
+        "correcthorsebatterystaple",
+        "iloveyouiloveyou",
+        "letmeinletmeinletmein",
+        "mysecretpassword",
+        "password1234567",
+        "password12345678",
+        "passwordpassword",
+        "passwordpassword1",
+        "passwordpasswordpassword",
+        "qazwsxedcrfvtgbyhn",
+        "qwerty1234567890",
+        "qwertyqwertyqwerty",
+        "qwertyuiopasdfgh",
+        "qwertyuiopasdfghjkl",
+        "supersecretpassword",
+        "thisismypassword",
+        "trustno1trustno1",
+        "welcomewelcome1",
+        "zxcvbnmzxcvbnmzx",
+    }
 )
 
 

@@ -12,7 +12,7 @@ from shared.refusals import refusal
 from shared.stores import Store
 
 INVITATION = "invitation"
-PASSWORD_RESET = "password_reset"  # noqa: S105  # nosec B105  # A kind of link, no password.
+PASSWORD_RESET = "password_reset"  # nosec B105  # A kind of link, no password.
 _SECONDS = {INVITATION: 7 * 24 * 3600, PASSWORD_RESET: 3600}
 
 
@@ -27,7 +27,7 @@ def issue(connection: Connection, kind: str, user_id: str | None, now: int) -> s
 
 
 def user_of(connection: Connection, kind: str, secret: str, now: int) -> str:
-    """Whose link it is. Raises ``token_invalid`` for one that was used, has expired or never was."""
+    """Whose link it is. Raises ``token_invalid`` if it was used, has expired or never was."""
     query = select(table.c.user_id).where(
         (table.c.hash == hashed(secret)) & (table.c.kind == kind) & (table.c.expires_at > now)
     )

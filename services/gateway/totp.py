@@ -34,7 +34,7 @@ def code(secret: str, counter: int) -> str:
 
 
 def counter_of(secret: str, given: str, now: int) -> int | None:
-    """The step the code belongs to: this one or a neighbour, for clocks that differ; or ``None``."""
+    """The step of a code: this one or a neighbour, because clocks differ; else ``None``."""
     step = now // _SECONDS
     for counter in (step, step - 1, step + 1):
         if hmac.compare_digest(code(secret, counter).encode(), given.strip().encode()):

@@ -7,6 +7,7 @@ with the content it names, and never an error of ours.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -71,7 +73,7 @@ POST /v1/webhooks/stripe
 GET /livez
 GET /readyz
 GET /metrics
-""".split("\n")
+""".splitlines()
 PASSWORD = "four horses on a tin roof"
 STOCK = (
     "country,region,city,area_code,type,first_number,count,sms,setup_fee,monthly_fee,"
@@ -258,7 +260,9 @@ def test_made_up_requests_are_answered_as_documented(product: Product, document:
         operation = found.ok()
         name = operation.definition.raw["operationId"]
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            _fuzz(operation, mode, _caller(things, name, {}))
+            # An operation without parameters cannot be asked wrongly.
+            with contextlib.suppress(Unsatisfiable):
+                _fuzz(operation, mode, _caller(things, name, {}))
 
 
 def _fuzz(operation: Any, mode: GenerationMode, caller: ApiClient) -> None:

@@ -31,7 +31,7 @@ Email = Annotated[
     Field(min_length=6, max_length=254, description="An e-mail address"),
 ]
 # In a query string an empty field of a search form says nothing.
-Maybe = Annotated[str | None, BeforeValidator(_empty_is_absent), Field(max_length=200)]
+Maybe = Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(_empty_is_absent)]
 
 
 class Strict(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask_openapi3 import utils
+
 from deploy.payment_sandbox.process import SandboxProcess, start_sandbox
 from tests.integration.gateway.sites import Site, make_site
 

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.assembly import all_specs
-from deploy.payment_sandbox.process import SandboxProcess
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from deploy.assembly import all_specs
+from deploy.payment_sandbox.process import SandboxProcess
 from services import gateway
 from services.gateway import keys
 from services.gateway.app import create_app
 from services.gateway.surroundings import STAFF_ACCOUNT
 from tests.support.worlds import World
-from werkzeug.test import TestResponse
 
 STOCK = """\
 country,region,city,area_code,type,first_number,count,sms,setup_fee,monthly_fee,min_period_months,\
@@ -46,7 +47,9 @@ class Caller:
         """Reads."""
         return self.ask("GET", path, **more)
 
-    def post(self, path: str, body: Any = None, key: str | None = None, **more: Any) -> TestResponse:
+    def post(
+        self, path: str, body: Any = None, key: str | None = None, **more: Any
+    ) -> TestResponse:
         """Commands, under a key of its own unless one is named."""
         headers = {"Idempotency-Key": key or uuid.uuid4().hex, **more.pop("headers", {})}
         return self.ask("POST", path, json=body, headers=headers, **more)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import threading
+import time
 from typing import Any
 
 import pytest
-from tests.integration.gateway.sites import Caller, Site, code, problem
+from sqlalchemy import update
 from werkzeug.test import TestResponse
+
+from services.gateway.state import idempotency, run
+from tests.integration.gateway.sites import Caller, Site, code, problem
 
 
 def buy(shop: Site, caller: Caller, quantity: int = 1, **more: Any) -> TestResponse:
@@ -326,3 +332,81 @@ def test_two_requests_with_one_key_at_once_make_one_order(shop: Site) -> None:
 
 def _free_orders(caller: Caller) -> int:
     return sum(o["kind"] == "free" for o in caller.get("/v1/orders").json["data"])
+
+
+@pytest.mark.parametrize("by", ["quote", "items"])
+def test_an_order_whose_answer_was_lost_is_found_again_by_its_key(shop: Site, by: str) -> None:
+    caller = shop.customer("pm_card_visa")
+    body: dict[str, Any] = {"items": [{"offer_id": shop.offer()["offer_id"], "quantity": 1}]}
+    if by == "quote":
+        body = {"quote_id": caller.post("/v1/quotes", body).json["id"]}
+    first = caller.post("/v1/orders", body, key="k1")
+    shop.settle()
+    # As a process that died after the command and before it stored the answer leaves it.
+    run(shop.world.state, update(idempotency).values(answer=None))
+    assert code(caller.post("/v1/orders", body, key="k1")) == "idempotency_key_in_use"
+    shop.world.machine.forward(seconds=31)
+    again = caller.post("/v1/orders", body, key="k1")
+    assert again.status_code == 201, again.text
+    assert again.json["id"] == first.json["id"]
+    assert "Idempotent-Replayed" not in again.headers
+    shop.settle()
+    assert len(caller.get("/v1/orders").json["data"]) == 1 + _free_orders(caller)
+
+
+CURSORS = ["!", "MTAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA", "LTU", "2aM", "x" * 200, "W10"]
+
+
+@pytest.mark.parametrize("cursor", CURSORS)
+def test_a_cursor_that_is_not_ours_is_refused_by_every_list(shop: Site, cursor: str) -> None:
+    lists = [
+        "/v1/available-numbers?country=US&",
+        f"/v1/available-numbers/{shop.offer()['offer_id']}/numbers?",
+        "/v1/orders?",
+        "/v1/numbers?",
+        "/v1/charges?",
+        "/v1/accounts?",
+        "/v1/outbox?",
+        "/v1/stock?",
+    ]
+    staff = shop.staff()
+    for path in lists:
+        found = problem(staff.get(f"{path}cursor={cursor}"))
+        assert (found["code"], found["param"]) == ("invalid_cursor", "cursor"), path
+
+
+def test_a_reader_who_was_told_of_a_change_is_told_when_the_view_is_behind(shop: Site) -> None:
+    caller = shop.customer("pm_card_visa")
+    items = [{"offer_id": shop.offer()["offer_id"], "quantity": 1}]
+    placed = caller.post("/v1/orders", {"items": items})
+    behind = caller.get("/v1/orders")
+    assert behind.headers["Read-Model-Behind"] == "true"
+    shop.settle()
+    fresh = caller.get("/v1/orders")
+    assert "Read-Model-Behind" not in fresh.headers
+    assert placed.json["id"] in {one["id"] for one in fresh.json["data"]}
+
+
+def test_another_key_of_the_account_sees_the_change_as_well(shop: Site) -> None:
+    caller = shop.customer("pm_card_visa")
+    other = shop.caller(caller.account_id, "viewer")
+    shop.start()
+    for n in range(5):
+        made = caller.post("/v1/quotes", {"items": [{"number": f"+1212555012{n}"}]}).json
+        placed = caller.post("/v1/orders", {"quote_id": made["id"]}).json
+        assert other.get(f"/v1/orders/{placed['id']}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/webhooks/stripe", "/webhooks/stripe"])
+def test_a_report_of_the_payment_provider_needs_its_signature(shop: Site, path: str) -> None:
+    body = json.dumps({"id": "evt_1", "object": "event", "type": "customer.created", "data": {}})
+    unsigned = shop.visitor.post(path, data=body, content_type="application/json")
+    assert code(unsigned) == "webhook_signature_wrong"
+    headers = {"Stripe-Signature": "t=1,v1=00"}
+    forged = shop.visitor.post(path, data=body, headers=headers, content_type="application/json")
+    assert code(forged) == "webhook_signature_wrong"
+    at = int(time.time())
+    mac = hmac.new(b"whsec_gateway", f"{at}.{body}".encode(), "sha256").hexdigest()
+    headers = {"Stripe-Signature": f"t={at},v1={mac}"}
+    signed = shop.visitor.post(path, data=body, headers=headers, content_type="application/json")
+    assert signed.status_code == 200, signed.text

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+
 from services.gateway import idempotency, sweeping
 from services.gateway.app import key_wrapper
 from services.gateway.idempotency import Answers, Asked, Running
 from services.gateway.state import idempotency as table
 from services.gateway.state import rows
 from shared import failpoints
-from sqlalchemy import select
 from tests.integration.gateway.sites import Site, code
 
 NEW = {"name": "Company", "email": "first@example.com", "country": "US"}
@@ -115,7 +116,9 @@ def test_a_late_first_attempt_does_not_overwrite_the_second(site: Site) -> None:
     assert replayed.get_data() == b"second"
 
 
-@pytest.mark.parametrize(("status", "code_"), [(401, None), (429, None), (402, "payment_method_required")])
+@pytest.mark.parametrize(
+    ("status", "code_"), [(401, None), (429, None), (402, "payment_method_required")]
+)
 def test_answers_after_which_nothing_was_done_are_not_kept(
     site: Site, status: int, code_: str | None
 ) -> None:

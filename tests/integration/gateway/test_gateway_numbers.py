@@ -6,6 +6,7 @@ import csv
 import io
 
 import pytest
+
 from services.gateway.csv_export import safe
 from tests.integration.gateway.sites import Caller, Site, code
 

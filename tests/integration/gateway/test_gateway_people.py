@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from services.gateway.state import rows, user
 from sqlalchemy import select
+
+from services.gateway.state import rows, user
 from tests.integration.gateway.sites import Site, code, problem
 
 GOOD = "four horses on a tin roof"

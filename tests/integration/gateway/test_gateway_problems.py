@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.integration.gateway.sites import Site, code, problem
 
 
@@ -72,6 +73,11 @@ def test_a_limit_is_from_1_to_100(site: Site, query: str) -> None:
 
 def test_an_unknown_query_parameter_is_passed_over(site: Site) -> None:
     assert site.caller("acct_1").get("/v1/numbers?colour=blue").status_code == 200
+
+
+def test_an_empty_field_of_a_search_form_says_nothing(site: Site) -> None:
+    path = "/v1/available-numbers?country=US&region=&area_code=&city=&cursor="
+    assert site.caller("acct_1").get(path).status_code == 200
 
 
 def test_a_body_over_ten_megabytes_is_refused_unread(site: Site) -> None:

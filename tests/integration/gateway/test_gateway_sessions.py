@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
 from services.gateway import totp
 from tests.integration.gateway.sites import Site, code, make_site
-from werkzeug.test import TestResponse
 
 PASSWORD = "four horses on a tin roof"
 
@@ -107,7 +108,9 @@ def test_the_token_of_one_session_is_no_use_in_another(site: Site) -> None:
     mine, other = site.visitor, site.visitor
     stolen = sign_in(other).json["csrf_token"]
     sign_in(mine)
-    assert code(mine.post("/v1/api-keys", json={}, headers={"X-CSRF-Token": stolen})) == "csrf_failed"
+    assert (
+        code(mine.post("/v1/api-keys", json={}, headers={"X-CSRF-Token": stolen})) == "csrf_failed"
+    )
 
 
 def test_another_site_cannot_cause_a_change_even_with_the_token(site: Site) -> None:
@@ -221,9 +224,7 @@ def test_in_live_mode_staff_may_only_enrol_a_second_factor(tmp_path: Path) -> No
     people = People(live.world.state, key_wrapper(live.world.runtime), "", hashing_places())
     now = int(live.world.machine.now().timestamp())
     people.invite(
-        NewUser(
-            id="user_1", account_id="acct_staff", email="s@example.com", name="", role="staff"
-        ),
+        NewUser(id="user_1", account_id="acct_staff", email="s@example.com", name="", role="staff"),
         now,
     )
     with live.world.state.write() as connection:
@@ -236,4 +237,11 @@ def test_in_live_mode_staff_may_only_enrol_a_second_factor(tmp_path: Path) -> No
     assert code(browser.get("/v1/accounts", base_url=base)) == "totp_enrolment_required"
     assert browser.get("/v1/session", base_url=base).status_code == 200
     assert browser.get("/v1/outbox", base_url=base).status_code == 404
+    headers = {
+        "Authorization": f"Bearer {live.caller('acct_1').key}",
+        "Idempotency-Key": "k1",
+    }
+    token = {"payment_method": "pm_card_visa"}
+    refused = browser.post("/v1/payment-methods", json=token, headers=headers, base_url=base)
+    assert (code(refused), refused.status_code) == ("route_unknown", 404)
     live.world.close()

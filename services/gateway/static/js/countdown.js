@@ -12,7 +12,7 @@
     const left = Math.ceil((ends.get(node) - performance.now()) / 1000);
     if (left < -1) {
       ends.set(node, Infinity);
-      htmx.ajax('GET', node.dataset.over, { target: '#page', select: '#page', swap: 'outerHTML' });
+      htmx.ajax('GET', node.dataset.over, { target: '#page', select: '#page', swap: 'outerSync' });
     } else if (Number.isFinite(left)) {
       node.textContent = node.dataset.text.replace('#', written(Math.max(left, 0)));
       if (announcedAt.includes(left)) window.pages.announce(node.textContent);
