@@ -108,9 +108,12 @@ def _cursor(position: int) -> str:
 
 def _position(cursor: str) -> int:
     try:
-        return int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error):
-        raise refusal("invalid_cursor", param="after") from None
+        place = -1
+    if not 0 <= place < 2**63:
+        raise refusal("invalid_cursor", param="cursor")
+    return place
 
 
 def time_text(at: datetime) -> str:

@@ -20,7 +20,7 @@ from services.inventory.messages import Item, Place, Terms
 from services.inventory.projections import ON_SALE, block, offer
 from shared.refusals import refusal
 
-_TOGETHER = 64
+_TOGETHER = 16  # A quantity is at most 10, and most candidates are free.
 
 
 @dataclass(frozen=True, slots=True)

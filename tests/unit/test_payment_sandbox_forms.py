@@ -33,7 +33,7 @@ def test_a_body_that_is_no_form_is_malformed(body: bytes) -> None:
         tree_of(pairs_of(body))
 
 
-@pytest.mark.parametrize("value", ["1.5", "-1", "", "100000000", "１", "1e3", "9" * 400])
+@pytest.mark.parametrize("value", ["1.5", "-1", "", "100000000", "１", "1e3", "9" * 400])  # noqa: RUF001  # That is the point.
 def test_only_whole_amounts_are_amounts(value: str) -> None:
     with pytest.raises(Malformed):
         Params({"amount": value}).whole("amount")

@@ -91,7 +91,7 @@ def _numbers(offer_id: str, query: SearchQuery) -> list[dict[str, Any]]:
             "inventory",
             "list_offer_numbers",
             offer_id=offer_id,
-            contains=query.filters["contains"] or None,
+            contains=query.filters["digits"] or None,
             limit=_MOST_NUMBERS,
         )
     )

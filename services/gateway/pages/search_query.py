@@ -13,7 +13,9 @@ from shared.phone import TYPES
 
 QUANTITY = "quantity."
 NUMBER = "number"
-_FIELDS = ("country", "region", "type", "area_code", "city", "sms", "contains")
+_FIELDS = ("country", "region", "type", "area_code", "city", "sms", "digits")
+# A field called ``contains`` would hide the form's own method of that name from scripts.
+_ARGUMENT = {"digits": "contains"}
 _STEP = 20
 _MOST = 500
 _MOST_CHOSEN = 10
@@ -32,7 +34,7 @@ class SearchQuery:
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of ``search_available``."""
-        named: dict[str, Any] = {n: v for n, v in self.filters.items() if v}
+        named: dict[str, Any] = {_ARGUMENT.get(n, n): v for n, v in self.filters.items() if v}
         return named | {"sms": True} if named.pop("sms", None) else named
 
     def items(self) -> list[dict[str, Any]]:

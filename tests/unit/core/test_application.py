@@ -174,6 +174,15 @@ def test_a_refusal_that_rests_on_what_is_not_written_yet_is_decided_again(world:
     assert done(pointless).position == done(took).position
 
 
+def test_a_refusal_that_rests_on_what_was_never_written_is_decided_again(world: World) -> None:
+    app, log = beaten(world, once(lambda: foreign_event(world, "b", 10)))
+
+    outcomes = app.execute_many([order(fill(amount=3)), order(empty(amount=4))])
+
+    assert [done(outcome).state.amount for outcome in outcomes] == [13, 9]
+    assert len(log.batches) == 2
+
+
 def test_positions_are_right_for_several_commands_in_one_entry(world: World) -> None:
     commands = [
         fill("x", steps=2),

@@ -74,12 +74,8 @@ ASKED_FOR_ORDER = replace(ASKED, order_id=ORDER)
 TRIED_MORE = HoldTriedMore(hold_id=QUOTE, account_id=ACCOUNT, numbers=(N3,))
 RECORD = RecordHeld(hold_id=QUOTE, lines=(LINE,), missing=())
 HELD = NumbersHeld(hold_id=QUOTE, account_id=ACCOUNT, lines=(LINE,), missing=(), until=UNTIL)
-PIN = PinHold(
-    hold_id=QUOTE, account_id=ACCOUNT, order_id=ORDER, strategy="all_or_nothing", now=AT
-)
-PINNED = HoldPinned(
-    hold_id=QUOTE, account_id=ACCOUNT, order_id=ORDER, lines=(LINE,), missing=()
-)
+PIN = PinHold(hold_id=QUOTE, account_id=ACCOUNT, order_id=ORDER, strategy="all_or_nothing", now=AT)
+PINNED = HoldPinned(hold_id=QUOTE, account_id=ACCOUNT, order_id=ORDER, lines=(LINE,), missing=())
 
 
 def released(reason: str, *numbers: str, order_id: str | None = None) -> HoldReleased:
@@ -102,9 +98,7 @@ class _NoKeys:
 def happened(event: Any, position: int = 7) -> Happened:
     """An event as policies see it."""
     codec, event_id, kind = Codec(_NoKeys()), uuid.uuid4().bytes, event_type(type(event))
-    meta = Meta(
-        command_id=uuid.uuid4(), correlation_id="req_1", actor="user:u_1", occurred_at=AT
-    )
+    meta = Meta(command_id=uuid.uuid4(), correlation_id="req_1", actor="user:u_1", occurred_at=AT)
     stored = Recorded(
         position=position,
         event_id=event_id,

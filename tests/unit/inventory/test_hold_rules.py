@@ -64,9 +64,7 @@ EXTEND = ExtendHold(
 )
 FAIL = EndPinnedHold(hold_id=QUOTE, order_id=ORDER)
 TENURE = AllocatedNumber(number=N1, num_id="num_1")
-RECORD_ALLOCATED = RecordAllocated(
-    hold_id=QUOTE, order_id=ORDER, numbers=(TENURE,), refused=(N2,)
-)
+RECORD_ALLOCATED = RecordAllocated(hold_id=QUOTE, order_id=ORDER, numbers=(TENURE,), refused=(N2,))
 ALLOCATED = HoldAllocated(
     hold_id=QUOTE, account_id=ACCOUNT, order_id=ORDER, numbers=(TENURE,), refused=(N2,)
 )
@@ -216,9 +214,7 @@ def test_a_hold_that_waits_is_asked_again_and_forgets_nothing():
 
 
 def test_a_hold_that_waits_ends_with_its_order():
-    given(AGGREGATE, FREE_ASKED, AWAITS).when(FAIL).then(
-        released("order_failed", order_id=ORDER)
-    )
+    given(AGGREGATE, FREE_ASKED, AWAITS).when(FAIL).then(released("order_failed", order_id=ORDER))
 
 
 # Pinning
@@ -380,9 +376,7 @@ def test_a_hold_says_once_which_numbers_were_allocated():
 @pytest.mark.parametrize("before", [(), (ASKED, HELD), (ASKED, HELD, PINNED, FAILED)])
 def test_only_a_pinned_hold_is_allocated(before):
     given(AGGREGATE, *before).when(RECORD_ALLOCATED).then()
-    given(AGGREGATE, ASKED, HELD, PINNED).when(
-        replace(RECORD_ALLOCATED, order_id="ord_2")
-    ).then()
+    given(AGGREGATE, ASKED, HELD, PINNED).when(replace(RECORD_ALLOCATED, order_id="ord_2")).then()
 
 
 def test_a_hold_knows_its_numbers_in_order():

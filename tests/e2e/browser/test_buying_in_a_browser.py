@@ -1,0 +1,204 @@
+"""Buying as a customer does it: in Chromium, against the whole running product."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.browser.people import check_out, choose_numbers, confirm, type_card
+
+pytestmark = pytest.mark.browser
+PAGE_LOADS = "performance.getEntriesByType('navigation').length + performance.timeOrigin"
+
+
+def test_the_demo_user_buys_two_numbers_without_a_page_being_reloaded(demo, visit):
+    page = demo.sign_in(visit())
+    began = page.evaluate(PAGE_LOADS)
+    page.get_by_role("link", name="Add number").click()
+    page.get_by_label("Country", exact=True).select_option("US")
+    page.get_by_label("State", exact=True).select_option("New York")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_label("Quantity of").first.select_option("1")
+    page.get_by_role("button", name="Pick single numbers").first.click()
+    picked = page.get_by_role("group").get_by_role("checkbox").nth(3)
+    number = picked.get_attribute("value")
+    picked.check()
+    expect(page.get_by_text("2 numbers chosen")).to_be_visible()
+
+    page.get_by_role("button", name="Checkout").click()
+    expect(page.get_by_text("Today $2.52, then $2.52 a month, bound until")).to_be_visible()
+    page.get_by_role("link", name="Add a card").click()
+    type_card(page, "4242 4242 4242 4242")
+    expect(page.get_by_role("heading", name="Checkout")).to_be_visible()
+    page.get_by_role("link", name="Buy Now").click()
+    expect(page.get_by_role("dialog").get_by_text("Visa ending in 4242")).to_be_visible()
+    page.get_by_role("button", name="Buy for $2.52").click()
+
+    expect(page.locator("[data-status=fulfilled]")).to_be_visible()
+    expect(page.get_by_text("Your 2 numbers are ready.")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Done")).to_have_count(1)
+    assert page.evaluate(PAGE_LOADS) == began
+    page.get_by_role("link", name="See your numbers").click()
+    expect(page.locator(f"[data-copy='{number}']")).to_be_visible()
+    assert [c.amount_minor for c in demo.charges()] == [252]
+
+
+def test_the_result_survives_reload_and_back(person, visit):
+    page = person.add_card().sign_in(visit())
+    check_out(page)
+    confirm(page)
+    expect(page.locator("[data-status=fulfilled]")).to_be_visible()
+
+    page.reload()
+    expect(page.locator("[data-status=fulfilled]")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Ordered already")).to_be_visible()
+    page.get_by_role("link", name="See the order").click()
+    expect(page.locator("[data-status=fulfilled]")).to_be_visible()
+    assert len(person.orders()) == 1
+
+
+def test_a_double_click_is_one_order_and_one_charge(person, visit):
+    page = person.add_card().sign_in(visit())
+    check_out(page)
+    page.get_by_role("link", name="Buy Now").click()
+    page.get_by_role("dialog").get_by_role("button", name="Buy for").dblclick()
+
+    expect(page.locator("[data-status=fulfilled]")).to_be_visible()
+    assert len(person.orders()) == 1
+    assert [c.amount_minor for c in person.charges()] == [600]
+
+
+def test_the_same_form_sent_five_times_at_once_is_one_order(person, visit):
+    page = person.add_card().sign_in(visit())
+    check_out(page)
+    page.get_by_role("link", name="Buy Now").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+    places = page.evaluate("""async () => {
+        const form = document.querySelector('#confirm form, #dialog form');
+        const send = () => fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) });
+        const answers = await Promise.all([send(), send(), send(), send(), send()]);
+        return answers.map((one) => one.url);
+    }""")
+
+    assert len(set(places)) == 1
+    assert "/orders/ord_" in places[0]
+    page.goto(places[0])
+    expect(page.locator("[data-status=fulfilled]")).to_be_visible()
+    assert len(person.orders()) == 1
+    assert len(person.charges()) == 1
+
+
+def test_everything_works_by_plain_forms_without_javascript(person, visit):
+    page = person.sign_in(visit(java_script_enabled=False))
+    choose_numbers(page, 1)
+    page.get_by_role("button", name="Pick single numbers").first.click()
+    page.get_by_role("checkbox").nth(2).check()
+    expect(page.get_by_label("Quantity of").first).to_have_value("1")
+    page.get_by_role("button", name="Checkout").click()
+    expect(page.get_by_role("row")).to_have_count(3)
+
+    page.get_by_role("link", name="Add a card").click()
+    page.get_by_role("button", name="Add test card").click()
+    page.get_by_role("link", name="Buy Now").click()
+    page.get_by_role("button", name="Buy for").click()
+
+    expect(page.get_by_text("Your 2 numbers are ready.")).to_be_visible()
+    page.get_by_role("link", name="See your numbers").click()
+    expect(page.get_by_role("rowheader")).to_have_count(3)  # With the free one.
+    page.get_by_label("Number, label or note").fill("0000000")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", name="No number fits")).to_be_visible()
+    assert len(person.charges()) == 1
+
+
+def test_somebody_buys_with_the_keyboard_alone(person, visit):
+    page = person.add_card().sign_in(visit(), "/search?country=US&city=New%20York")
+    go_to(page, "Quantity of")
+    page.keyboard.press("ArrowDown")
+    go_to(page, "Checkout")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Checkout")).to_be_focused()
+    go_to(page, "Buy Now")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Confirm your purchase")).to_be_focused()
+
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.get_by_role("link", name="Buy Now")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Confirm your purchase")).to_be_focused()
+    go_to(page, "Buy for")
+    page.keyboard.press("Enter")
+
+    expect(page.locator("[data-status=fulfilled]")).to_be_visible()
+    assert len(person.charges()) == 1
+
+
+def go_to(page, name):
+    """Tabs until the thing of that name has the focus; each stop shows that it has."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        found = page.evaluate("""() => {
+            const node = document.activeElement;
+            const style = getComputedStyle(node);
+            return [node.getAttribute('aria-label') || node.textContent.trim(),
+                    node === document.body || node.tagName === 'IFRAME' || style.outlineStyle !== 'none'];
+        }""")
+        assert found[1], f"nobody sees the focus on {found[0]!r}"
+        if found[0].startswith(name):
+            return
+    raise AssertionError(f"{name} is not reached with the tabulator")
+
+
+def test_a_declined_card_says_what_to_do_next(person, visit):
+    page = person.add_card("pm_card_chargeCustomerFail").sign_in(visit())
+    check_out(page)
+    confirm(page)
+
+    expect(page.locator("[data-status=failed]")).to_be_visible()
+    expect(page.get_by_text("No money stays charged.")).to_be_visible()
+    expect(page.get_by_text("Add another card or ask your bank")).to_be_visible()
+    expect(page.get_by_text("card_declined")).to_be_visible()
+    expect(page.get_by_role("link", name="Search again")).to_be_visible()
+    page.get_by_role("link", name="Add another card").click()
+    type_card(page, "4000 0000 0000 0002")
+    expect(page.locator("[data-problem]")).to_contain_text(re.compile("declined"))
+    assert person.charges() == []
+
+
+def test_the_bank_s_step_is_made_on_the_result_page(person, visit):
+    page = person.add_card("pm_card_authenticationRequired").sign_in(visit())
+    check_out(page)
+    confirm(page)
+    page.get_by_role("button", name="Confirm with your bank").click()
+    page.frame_locator("dialog iframe").get_by_role("button", name="Complete").click()
+
+    expect(page.locator("[data-status=fulfilled]")).to_be_visible()
+    assert [c.amount_minor for c in person.charges()] == [600]
+
+
+def test_a_refused_bank_s_step_ends_the_order(person, visit):
+    page = person.add_card("pm_card_authenticationRequired").sign_in(visit())
+    check_out(page)
+    confirm(page)
+    page.get_by_role("button", name="Confirm with your bank").click()
+    page.frame_locator("dialog iframe").get_by_role("button", name="Fail").click()
+
+    expect(page.locator("[data-status=failed]")).to_be_visible()
+    assert person.charges() == []
+
+
+def test_numbers_can_be_kept_longer_and_given_back(person, visit):
+    page = person.sign_in(visit())
+    check_out(page)
+    kept = page.get_by_text("They are kept for you until")
+    with page.expect_response(re.compile("/extend$")):
+        page.get_by_role("button", name="Keep them longer").click()
+    expect(kept).to_be_visible()
+    page.get_by_role("button", name="Give them back").click()
+
+    expect(page.get_by_role("heading", name="Given back")).to_be_visible()
+    page.get_by_role("link", name="Search again").click()
+    expect(page.get_by_label("Quantity of").first).to_have_value("2")
