@@ -286,7 +286,9 @@ def test_one_log_is_opened_by_many_at_once(backend: Backend, address: str) -> No
         log.close()
 
 
-MOVED = ", ".join(("position + 9", *Recorded._fields[1:]))
+COLUMNS = ", ".join(Recorded._fields)
+MOVED = COLUMNS.replace("position", "position + 9")
+RENAMED = COLUMNS.replace("stream", "'other-1'")
 TAMPERINGS = (
     "UPDATE event SET payload = payload WHERE position = 1",
     "UPDATE event SET type = 'Other'",
@@ -294,6 +296,7 @@ TAMPERINGS = (
     "DELETE FROM event",
     "INSERT OR REPLACE INTO event SELECT * FROM event WHERE position = 1",
     f"INSERT OR REPLACE INTO event SELECT {MOVED} FROM event WHERE position = 1",
+    f"INSERT OR REPLACE INTO event SELECT {RENAMED} FROM event WHERE position = 1",
 )
 
 

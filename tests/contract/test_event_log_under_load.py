@@ -140,7 +140,8 @@ def test_a_full_disk_refuses_and_leaves_nothing_half(
     log = backend.open(address)
     append(log, "order-1", 0, "a", "b")
     before = everything(log)
-    large = [entry(f"large-{n}", 0, "x" * 50_000, "y" * 50_000) for n in range(4)]
+    small = entry("small-1", 0, "there is room for it, and it is taken back all the same")
+    large = [small, *(entry(f"large-{n}", 0, "x" * 50_000, "y" * 50_000) for n in range(4))]
 
     with way(log, address):
         for _ in range(3):
@@ -149,6 +150,6 @@ def test_a_full_disk_refuses_and_leaves_nothing_half(
         assert everything(log) == before
 
     assert all(isinstance(outcome, Appended) for outcome in log.append_batch(large))
-    assert len(everything(log)) == len(before) + 8
+    assert len(everything(log)) == len(before) + 9
     assert_in_order(log)
     log.close()

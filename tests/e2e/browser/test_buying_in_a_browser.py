@@ -19,7 +19,7 @@ def test_the_demo_user_buys_two_numbers_without_a_page_being_reloaded(demo, visi
     page.get_by_label("State", exact=True).select_option("New York")
     page.get_by_role("button", name="Search").click()
     page.get_by_label("Quantity of").first.select_option("1")
-    page.get_by_role("button", name="Pick single numbers").first.click()
+    page.get_by_role("button", name="Pick numbers").first.click()
     picked = page.get_by_role("group").get_by_role("checkbox").nth(3)
     number = picked.get_attribute("value")
     picked.check()
@@ -93,7 +93,7 @@ def test_the_same_form_sent_five_times_at_once_is_one_order(person, visit):
 def test_everything_works_by_plain_forms_without_javascript(person, visit):
     page = person.sign_in(visit(java_script_enabled=False))
     choose_numbers(page, 1)
-    page.get_by_role("button", name="Pick single numbers").first.click()
+    page.get_by_role("button", name="Pick numbers").first.click()
     page.get_by_role("checkbox").nth(2).check()
     expect(page.get_by_label("Quantity of").first).to_have_value("1")
     page.get_by_role("button", name="Checkout").click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bench.truth import Truth
 from deploy.assembly import assemble
 from services.billing.projections import charge
 from services.inventory.domain import hold
+from services.inventory.messages import StockBlock
 from services.inventory.projections import block, offer, taken
 from services.orders.domain import order
 from services.orders.projections import customer_order, tenure
@@ -26,7 +28,6 @@ from shared.codec import decode_meta
 from shared.ids import event_id_text
 
 PURCHASES = 40
-STOCK = file_blocks()[:6]
 # docs/explanation/purchase.md, for one number.
 PURCHASE = (
     ("HoldAsked", "customer"),
@@ -50,11 +51,17 @@ def filler(tmp_path: Path) -> Iterator[Filler]:
     """A folder with a few accounts, blocks, purchases, and open holds on what is left."""
     made = Filler(tmp_path / "filled")
     made.add_accounts(3)
-    made.add_stock(STOCK)
-    made.hold(made.buy(PURCHASES, STOCK, 0.3))
+    made.add_stock(stock())
+    made.hold(made.buy(PURCHASES, stock(), 0.3))
     made.build_views()
     yield made
     made.assembly.close()
+
+
+@cache
+def stock() -> list[StockBlock]:
+    """A few blocks of the project's own."""
+    return file_blocks()[:6]
 
 
 def events(filler: Filler) -> list[Any]:
@@ -138,7 +145,7 @@ def test_the_views_agree_with_each_other(filler: Filler) -> None:
     with filler.assembly.runtime.views.read() as connection:
         available = connection.execute(select(func.sum(block.c.available))).scalar_one()
         offered = connection.execute(select(func.sum(offer.c.available))).scalar_one()
-    size = sum(one.count for one in STOCK)
+    size = sum(one.count for one in stock())
 
     assert available == offered == size - count(filler, taken) == round(0.7 * size)
     assert bought == count(filler, tenure) == count(filler, our_number) == count(filler, route)
@@ -152,7 +159,7 @@ def test_the_judge_of_the_search_counts_what_the_view_says(filler: Filler) -> No
     with filler.assembly.runtime.views.read() as connection:
         rows = connection.execute(select(offer.c.offer_id, offer.c.available)).all()
 
-    assert truth.answer({"country": STOCK[0].place.country}) == {
+    assert truth.answer({"country": stock()[0].place.country}) == {
         r.offer_id: r.available for r in rows
     }
 
@@ -165,10 +172,10 @@ def test_the_log_has_no_gap_and_positions_in_order(filler: Filler) -> None:
 
 
 def test_more_stock_overlaps_with_nothing() -> None:
-    more = more_blocks(STOCK, 50_000, "test")
-    ranges = sorted((int(b.block_id), int(b.block_id) + b.count) for b in (*STOCK, *more))
+    more = more_blocks(stock(), 50_000, "test")
+    ranges = sorted((int(b.block_id), int(b.block_id) + b.count) for b in (*stock(), *more))
 
     assert sum(b.count for b in more) == 50_000
     assert all(end <= first for (_, end), (first, _) in pairwise(ranges))
-    assert {b.place for b in more} <= {b.place for b in STOCK}
-    assert {len(b.block_id) for b in more} == {len(b.block_id) for b in STOCK}
+    assert {b.place for b in more} <= {b.place for b in stock()}
+    assert {len(b.block_id) for b in more} == {len(b.block_id) for b in stock()}
