@@ -38,7 +38,7 @@ TEXTS: dict[str, str] = {
     "sign_in.forgot": "Forgot your password?",
     "sign_in.ended": "Your session has ended. Sign in to go on where you were.",
     "sign_in.needed": "Sign in to see this page.",
-    "sign_in.password_set": "Your password is set. You can sign in with it now.",
+    "sign_in.chosen": "Your password is set. You can sign in with it now.",
     # Choosing a password
     "welcome.invitation.title": "Welcome",
     "welcome.invitation.lead": "Choose a password to open your account.",
@@ -144,7 +144,7 @@ TEXTS: dict[str, str] = {
     "search.prefix": "Prefix/Number",
     "search.quantity.of": "Quantity of {prefix}, {city}",
     "search.open": "Pick numbers",
-    "search.open.of": "Pick single numbers of {prefix}, {city}",
+    "search.open.of": "Pick numbers of {prefix}, {city}",
     "search.numbers.of": "Single numbers of {prefix}, {city}",
     "search.numbers.none": "None of these numbers contains the digits.",
     "search.more": "Show more offers",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from services.gateway import problems, texts
@@ -58,6 +58,8 @@ def _to_sign_in() -> AnyResponse:
 
 def _page_of(problem: dict[str, Any], answer: Response) -> AnyResponse:
     code = problem["code"]
+    # A page about an error asks nobody anything: who would answer may be what is broken.
+    g.setdefault("account", None)
     shown = page(
         "errors/error.html",
         answer.status_code,

@@ -13,7 +13,7 @@ PAGES = Pages()
 _NOTICES = {
     "ended": "sign_in.ended",
     "needed": "sign_in.needed",
-    "password_set": "sign_in.password_set",
+    "chosen": "sign_in.chosen",
 }
 
 

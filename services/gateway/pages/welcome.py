@@ -72,7 +72,7 @@ def _set_password(kind: str, token_kind: str, token: str) -> Answer:
         if error.code != "password_too_weak":
             raise
         return _again(kind, {"field": "password", "name": "", "detail": error.detail})
-    return go("/login", password_set="1")  # nosec B106  # Says what to tell.
+    return go("/login", chosen="1")
 
 
 def _again(kind: str, problem: dict[str, str]) -> Answer:

@@ -32,8 +32,12 @@ def test_the_lists_follow_the_country(person, visit):
     page = person.sign_in(visit(), "/search")
     page.get_by_label("Country", exact=True).focus()
     page.get_by_label("Country", exact=True).select_option("AU")
-    expect(page.get_by_label("State", exact=True).get_by_role("option", name="New South Wales")).to_be_attached()
-    expect(page.get_by_label("State", exact=True).get_by_role("option", name="Texas")).not_to_be_attached()
+    expect(
+        page.get_by_label("State", exact=True).get_by_role("option", name="New South Wales")
+    ).to_be_attached()
+    expect(
+        page.get_by_label("State", exact=True).get_by_role("option", name="Texas")
+    ).not_to_be_attached()
     expect(page.get_by_label("Country", exact=True)).to_be_focused()
 
 

@@ -8,6 +8,7 @@ import pytest
 from services.inventory.messages import (
     AskHold,
     HoldAllocated,
+    HoldAsked,
     HoldNumber,
     HoldPinned,
     HoldRefused,
@@ -17,8 +18,9 @@ from services.inventory.messages import (
     NumberAllocated,
     NumbersHeld,
     RecordHeld,
+    ReleaseNumber,
 )
-from shared.errors import Conflict, NotFound, Unprocessable
+from shared.errors import Conflict, Gone, NotFound, Unprocessable
 from shared.rpc import VIEWER
 from tests.integration.inventory.crashes import KillSwitch, Overtaker, dies
 from tests.integration.inventory.shop import (
@@ -605,10 +607,18 @@ def _hold_number(number, offer, hold_id):
     )
 
 
-def test_two_at_once_for_one_key_leave_nothing_behind(contested):
+@pytest.mark.parametrize("settled", [False, True])
+def test_two_at_once_for_one_key_leave_nothing_behind(contested, settled):
+    """The slow one is overtaken before each of its appends, by one who may know more."""
     for n in count(1):
         shop, offer = contested()
-        overtaker = Overtaker(shop.world, n, lambda s=shop, o=offer: s.hold(some(o, 2), key="mine"))
+
+        def overtake(shop=shop, offer=offer):
+            if settled:
+                shop.world.settle()
+            return shop.hold(some(offer, 2), key="mine")
+
+        overtaker = Overtaker(shop.world, n, overtake)
 
         slow = shop.hold(some(offer, 2), key="mine")
 
@@ -620,3 +630,40 @@ def test_two_at_once_for_one_key_leave_nothing_behind(contested):
         shop.assert_whole()
         shop.world.close()
     assert n > 3
+
+
+def test_a_hold_that_ends_while_it_is_being_filled_is_no_quote(contested):
+    shop, offer = contested()
+    ids = []
+
+    def release():
+        (asked,) = (e for e in shop.world.messages(HoldAsked) if e.account_id == "acct_1")
+        ids.append(asked.hold_id)
+        return shop.call("release_hold", hold_id=asked.hold_id)
+
+    Overtaker(shop.world, 2, release)  # After it was asked for, before a number is held.
+    with pytest.raises(Gone, match="quote_expired"):
+        shop.hold(some(offer, 3), key="mine")
+    shop.world.settle()
+
+    assert shop.load(ids[0]).status == "ended"
+    assert len(shop.held()) == 3
+    shop.assert_whole()
+    shop.world.close()
+
+
+def test_what_a_cut_off_try_held_and_lost_again_is_replaced(shop):
+    offer = shop.stock(FIRST, 2)
+    KillSwitch(shop.world, 2, written=True)
+    assert dies(lambda: shop.hold(some(offer, 1), key="mine"))
+    shop = Shop(shop.world.restart())
+    ((number, hold_id),) = shop.held().items()
+    shop.world.execute(ReleaseNumber(number=number, hold_id=hold_id))
+    rival = shop.hold({"number": number}, account="acct_2")
+
+    quote = shop.hold(some(offer, 1), key="mine")
+
+    assert set(quote["numbers"]) == {FIRST, "+12125550101"} - set(rival["numbers"])
+    shop.world.settle()
+    shop.assert_whole()
+    shop.world.close()

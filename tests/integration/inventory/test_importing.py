@@ -148,6 +148,21 @@ def test_a_file_sees_the_blocks_of_the_file_before_it(shop):
     assert codes(shop.staff("get_job", job_id=two["job_id"])) == {2: "block_overlap"}
 
 
+def test_a_file_waits_until_the_view_knows_the_blocks_of_the_file_before_it(shop):
+    shop.staff("import_stock", csv=file(block(100)))
+    two = shop.staff("import_stock", csv=file(line(first_number="+12125550105", count="10")))
+    shop.world.engine.settle()
+    worker = shop.world.worker("inventory")
+    assert worker.step()
+
+    assert worker.step()  # It waits for the view, which nobody steps, and gives up for now.
+
+    assert shop.staff("get_job", job_id=two["job_id"])["status"] == "queued"
+    shop.clock.forward(seconds=2)
+    shop.world.settle()
+    assert codes(shop.staff("get_job", job_id=two["job_id"])) == {2: "block_overlap"}
+
+
 def test_two_files_at_once_by_threads_do_not_overlap(shop):
     shop.world.assembly.start()
     files = [file(*(block(n * 20 + shift) for n in range(100))) for shift in (0, 5)]

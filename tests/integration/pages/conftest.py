@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from html import unescape
-from pathlib import Path
-import re
-from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from tests.integration.gateway.sites import Caller, Site, make_site
-
-PASSWORD = "a sentence that nobody guesses"
+from tests.integration.gateway.sites import Site, make_site
+from tests.integration.pages.visitors import Visitor, signed_in
 
 
-@dataclass
-class Visitor:
-    """Somebody with a browser that keeps cookies. ``api`` is the same account seen by a program."""
-
-    client: FlaskClient
-    email: str
-    api: Caller
-
-    def get(self, path: str, **more: Any) -> TestResponse:
-        """Looks at a page."""
-        return self.client.get(path, **more)
-
-    def send(self, path: str, page: str, **fields: Any) -> TestResponse:
-        """Sends a form of a page, with the token that the page holds."""
-        token = hidden(self.get(page), "csrf_token")
-        return self.client.post(path, data={"csrf_token": token} | fields)
-
-    def sign_in(self, target: str = "/numbers") -> TestResponse:
-        """Sends the form of the login page."""
-        form = {"email": self.email, "password": PASSWORD, "next": target}
-        return self.client.post("/login", data=form)
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An installation with stock, without payments."""
-    made = make_site(tmp_path / "data").stocked()
+    made = make_site(tmp_path_factory.mktemp("shop") / "data").stocked()
     yield made
     made.stop()
 
@@ -53,24 +22,3 @@ def shop(tmp_path: Path) -> Iterator[Site]:
 def visitor(shop: Site) -> Visitor:
     """An owner of a new account, signed in."""
     return signed_in(shop)
-
-
-def signed_in(shop: Site, name: str = "Company") -> Visitor:
-    """An owner of a new account of that name, signed in."""
-    wanted = {"name": name, "email": f"{abs(hash(name))}@example.com", "country": "US"}
-    account = shop.staff().post("/v1/accounts", wanted)
-    assert account.status_code == 201, account.text
-    shop.settle()
-    visitor = Visitor(shop.visitor, wanted["email"], shop.caller(account.json["id"]))
-    token = shop.mails()[0]["token"]
-    form = {"password": PASSWORD, "repeat": PASSWORD}
-    assert visitor.client.post(f"/invitations/{token}", data=form).status_code == 303
-    assert visitor.sign_in().status_code == 303
-    return visitor
-
-
-def hidden(answer: TestResponse, name: str) -> str:
-    """The value of a hidden field."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', answer.text)
-    assert found is not None, answer.text
-    return unescape(found[1])

@@ -38,12 +38,16 @@ def test_empty_values_are_left_out_of_an_address():
 def test_a_form_was_sent_from_the_page_that_refers():
     headers = {"Referer": "http://here.example/checkout/qt_1?back=%2Fsearch"}
 
-    with Flask("test").test_request_context("/x", method="POST", headers=headers, base_url="http://here.example"):
+    with Flask("test").test_request_context(
+        "/x", method="POST", headers=headers, base_url="http://here.example"
+    ):
         assert went_from() == "/checkout/qt_1?back=%2Fsearch"
 
 
 def test_a_form_of_another_site_leads_home():
     headers = {"Referer": "http://evil.example/checkout"}
 
-    with Flask("test").test_request_context("/x", method="POST", headers=headers, base_url="http://here.example"):
+    with Flask("test").test_request_context(
+        "/x", method="POST", headers=headers, base_url="http://here.example"
+    ):
         assert went_from() == HOME

@@ -17,7 +17,8 @@
 
   const announceChange = (part) => {
     const node = part && part.querySelector('[data-announce]');
-    const text = node ? node.textContent.trim() : '';
+    // What has the focus is read out anyway.
+    const text = node && node !== document.activeElement ? node.textContent.trim() : '';
     if (text && text !== said) announce(text);
   };
 
