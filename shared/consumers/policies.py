@@ -6,6 +6,7 @@ are recognised by their ids. What fails is parked with its stream (``parking.py`
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -101,9 +102,10 @@ class PolicyConsumer:
         self._place = new
 
     def rest(self) -> None:
-        """Stores the place, before the process ends."""
+        """Stores the place, before the process ends. What it cannot store is answered again."""
         if self._unsaved and self._place is not None:
-            self._save(self._place, [], {})
+            with contextlib.suppress(FencedError, Unavailable):
+                self._save(self._place, [], {})
 
     def _save_when_idle(self, place: Checkpoint) -> None:
         # What was answered since is answered again after a crash, and recognised by its ids: so an

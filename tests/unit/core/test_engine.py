@@ -87,6 +87,17 @@ def test_the_first_step_tells_where_the_views_are(tmp_path: Path) -> None:
     again.close()
 
 
+def test_the_first_step_tells_it_also_when_nobody_has_work() -> None:
+    idle = Counter("a", 0)
+    idle.position = 7
+    engine, progress = engine_of(idle)
+
+    engine.step()
+
+    assert progress.position(["a"]) == 7
+    assert not engine.step()
+
+
 def test_a_policy_that_waits_for_a_view_gets_its_turn_after_a_restart(tmp_path: Path) -> None:
     worlds: list[World] = []
 

@@ -11,15 +11,18 @@ from services.inventory import paging
 from shared.errors import Unprocessable
 
 
-def _is_text(key):
-    return all(part.encode(errors="replace").decode() == part for part in key)
+def _is_text(name):
+    return name.encode(errors="replace").decode() == name
 
 
-@given(st.tuples(st.text(), st.text(), st.text()).filter(_is_text))
+NAME = st.text(max_size=200).filter(_is_text)  # A city is not longer.
+
+
+@given(st.tuples(NAME, NAME, NAME))
 def test_a_cursor_stands_for_its_sort_key(key):
     cursor = paging.cursor_of(key)
 
-    assert paging.key_after(cursor[:2000], 3) == key or len(cursor) > 2000
+    assert paging.key_after(cursor, 3) == key
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -35,12 +38,12 @@ def made(value):
         "%%%",
         "ü",
         "e30",
-        "W" * 5000,
+        "W" * 9000,
         made(["a", "b"]),
         made(["a", "b", 3]),
         made(["\ud800", "b", "c"]),
         made({"a": 1}),
-        base64.urlsafe_b64encode(b"[" * 1400).decode(),
+        base64.urlsafe_b64encode(b"[" * 2900).decode(),
     ],
 )
 def test_any_other_cursor_is_refused(cursor):
