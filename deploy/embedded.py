@@ -7,6 +7,7 @@ seconds; a kill -9 at any point loses nothing (tests/faults).
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -32,6 +33,7 @@ from shared.errors import Broken
 _log = logging.logger("embedded")
 _THREADS = 64  # 16 waiters, 32 event streams, and room for everybody else.
 _MOST_BODY_BYTES = 64 * 1024 * 1024  # The application itself refuses at 10 MB, readably.
+_GARBAGE = (50_000, 20, 50)  # Batches of events are many short-lived objects without cycles.
 _SWITCH_SECONDS = 0.002  # The engine must not keep a page waiting for the interpreter.
 
 
@@ -98,6 +100,7 @@ def main() -> None:
     """Runs until Ctrl-C or SIGTERM."""
     began = time.monotonic()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.set_threshold(*_GARBAGE)
     settings = _settings()
     logging.set_up(settings.log_level, as_json=settings.log_json)
     failpoints.arm(settings.failpoint)
