@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.payment_sandbox.process import SandboxProcess, start_sandbox
 from shared.config import Settings
 
-_NAMES = {"secret_key": "sk_test_", "publishable_key": "pk_test_", "webhook_secret": "whsec_"}
+_NAMES = {"secret_key": "sk_test_", "publishable_key": "pk_test_", "webhook_secret": "whsec_"}  # nosec B105
 
 
 def start_payments(settings: Settings) -> tuple[Settings, SandboxProcess | None]:

@@ -126,7 +126,7 @@ class Book:
         self, table: str, fields: tuple[str, ...], after: int, limit: int
     ) -> Iterator[list[object]]:
         # Rows are never deleted, so the n-th row has serial n; names are constants of this file.
-        query = f"SELECT {', '.join(fields)} FROM {table} WHERE serial > ? ORDER BY serial LIMIT ?"
+        query = f"SELECT {', '.join(fields)} FROM {table} WHERE serial > ? ORDER BY serial LIMIT ?"  # nosec B608
         with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as book:
             rows = book.execute(query, (after, limit)).fetchall()
         metadata = fields.index("metadata")

@@ -76,7 +76,7 @@ class Rule:
             raise Malformed("Invalid seed: a whole number", param="seed")
         if self.times is not None:
             self.times = int(_number("times", self.times, 1e9))
-        self._random = random.Random(self.seed)
+        self._random = random.Random(self.seed)  # nosec B311
 
     def hits(self, subject: Subject, event: str | None) -> bool:
         """Whether this rule happens now; counts it."""

@@ -119,7 +119,7 @@ class Reader:
         order = "ASC" if "ending_before" in params.tree else "DESC"
         # Only constants of this package are put together here; every value is a parameter.
         query = (
-            f"SELECT body FROM resources WHERE {' AND '.join(parts)} ORDER BY id {order} LIMIT ?"
+            f"SELECT body FROM resources WHERE {' AND '.join(parts)} ORDER BY id {order} LIMIT ?"  # nosec B608
         )
         values = (*self._bounds(kind, params), *wanted.values(), limit + 1)
         rows = self.connection.execute(query, values).fetchall()

@@ -27,7 +27,7 @@ from services.inventory.messages import (
     TryMore,
 )
 from shared.application import Done, Order
-from shared.errors import PbxError
+from shared.errors import PbxError, Refusal
 from shared.runtime import Runtime
 
 
@@ -35,8 +35,7 @@ def fill(runtime: Runtime, order: Order, gone: set[str] | None = None) -> Done:
     """Runs an ``AskHold`` to its end; the answer is the hold after it.
 
     ``gone`` are numbers not to try; those that were tried are added. Raises the refusals of
-    ``wishes.check`` and ``wishes.check_held`` for wishes that cannot be, and ``quote_expired``
-    where the hold ended meanwhile.
+    ``wishes.check`` and ``wishes.check_held`` for wishes that cannot be.
     """
     ask: AskHold = order.command
     state = runtime.application.load(domain.AGGREGATE, ask.hold_id)
@@ -48,7 +47,15 @@ def fill(runtime: Runtime, order: Order, gone: set[str] | None = None) -> Done:
             wishes.check_held(connection, runtime.settings, ask)
         # A repeated try goes first for what the first one went for, and so finds its own numbers.
         wants = [_Want(i, candidates(connection, i, ask.hold_id, state.tried)) for i in ask.items]
-        return _Filling(runtime, order, wants, gone if gone is not None else set()).run(state)
+        filling = _Filling(runtime, order, wants, gone if gone is not None else set())
+        try:
+            return filling.run(state)
+        except _SettledMeanwhileError:  # By another try at the same hold, or it has ended.
+            return runtime.application.execute(order)
+
+
+class _SettledMeanwhileError(Exception):
+    """The hold is not being filled any more."""
 
 
 @dataclass
@@ -112,7 +119,11 @@ class _Filling:
     def _announce(self, drawn: list[Candidate]) -> None:
         numbers = tuple(c.number for c in drawn if c.number not in self.tried)
         if numbers:
-            self._execute(TryMore(hold_id=self._ask.hold_id, numbers=numbers), "more", *numbers)
+            command = TryMore(hold_id=self._ask.hold_id, numbers=numbers)
+            try:
+                self._execute(command, "more", *numbers)
+            except Refusal as error:
+                raise _SettledMeanwhileError from error
             self.tried.update(numbers)
 
     def _hold(self) -> None:

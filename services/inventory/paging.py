@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from shared.refusals import refusal
 
 _MOST_ROWS = 100
-_LONGEST_CURSOR = 2000
+_LONGEST_CURSOR = 4000
 _LONGEST_NUMBER = 15  # E.164.
 
 
@@ -21,7 +21,9 @@ def check_limit(limit: int) -> None:
 
 def cursor_of(key: Sequence[str]) -> str:
     """The cursor for a sort key of texts."""
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(json.dumps(key, ensure_ascii=False).encode()).decode().rstrip("=")
+    )
 
 
 def key_after(cursor: str | None, parts: int) -> tuple[str, ...] | None:

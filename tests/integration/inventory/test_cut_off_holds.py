@@ -203,3 +203,31 @@ def test_what_a_cut_off_try_held_and_lost_again_is_replaced(shop):
     shop.world.settle()
     shop.assert_whole()
     shop.world.close()
+
+
+@pytest.mark.parametrize("n", range(2, 6))
+def test_two_processes_that_die_over_one_hold_leave_nothing_behind(contested, n):
+    """The second one knows more, goes for other numbers and dies; then the first one dies too."""
+    shop, offer = contested()
+    other = Shop(open_world(shop.world.folder))
+
+    def overtake_and_die():
+        other.world.settle()
+        KillSwitch(other.world, 1, written=True)
+        return dies(lambda: other.hold(some(offer, 2), key="mine"))
+
+    overtaker = Overtaker(shop.world, 1, overtake_and_die)
+    KillSwitch(shop.world, n, written=True)
+    dies(lambda: shop.hold(some(offer, 2), key="mine"))
+    other.world.close()
+    shop = Shop(shop.world.restart())
+    shop.world.settle()
+
+    quote = shop.hold(some(offer, 2), key="mine")
+
+    assert overtaker.result is True
+    assert len(quote["numbers"]) == 2
+    shop.world.settle()
+    assert len(shop.held()) == 5
+    shop.assert_whole()
+    shop.world.close()
