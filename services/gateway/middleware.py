@@ -45,6 +45,7 @@ def install(app: Flask) -> None:
     app.after_request(_close)
     app.after_request(_keep_answer)
     app.after_request(_tell_position)
+    app.teardown_request(_unbind)
 
 
 def _open() -> None:
@@ -53,8 +54,7 @@ def _open() -> None:
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     trace = request.headers.get("traceparent", "")
     g.traceparent = trace if _TRACEPARENT.fullmatch(trace) else ""
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    g.bound = structlog.contextvars.bind_contextvars(request_id=g.request_id)
     if (request.content_length or 0) > MOST_BYTES:
         raise refusal("body_too_large", f"At most {MOST_BYTES} bytes are accepted.")
 
@@ -195,6 +195,11 @@ def _close(answer: Response) -> Response:
     if answer.status_code >= _SLOW_STATUS:
         _log.warning("answered", route=route, status=answer.status_code, code=g.get("problem"))
     return answer
+
+
+def _unbind(_error: BaseException | None) -> None:
+    # The thread goes on to other work, whose log lines must not bear this request's id.
+    structlog.contextvars.reset_contextvars(**g.pop("bound", {}))
 
 
 def _secure(answer: Response) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.integration.gateway.sites import Site, make_site
 
@@ -65,3 +66,13 @@ def test_metrics_count_requests_by_route_and_status(site: Site) -> None:
     assert 'pbxim_http_requests_total{method="GET",route="/v1/countries",status="401"} 1' in text
     assert "pbxim_log_head 1" in text
     assert 'pbxim_consumer_lag{consumer="numbers"} 0' in text
+
+
+@pytest.mark.parametrize("path", ["/livez", "/v1/countries", "/nothing"])
+def test_a_request_leaves_nothing_behind_in_the_log_context_of_its_thread(
+    site: Site, path: str
+) -> None:
+    with structlog.contextvars.bound_contextvars(worker="w1"):
+        before = structlog.contextvars.get_contextvars()
+        site.visitor.get(path)
+        assert structlog.contextvars.get_contextvars() == before
