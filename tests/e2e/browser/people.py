@@ -98,7 +98,7 @@ def check_out(page: Page, quantity: int = 2) -> None:
 def confirm(page: Page) -> None:
     """From the checkout to the order."""
     page.get_by_role("link", name="Buy Now").click()
-    page.get_by_role("dialog").get_by_role("button", name="Buy for").click()
+    page.get_by_role("button", name="Buy for").click()
     expect(page.get_by_role("heading", name="Order", exact=True)).to_be_visible()
 
 

@@ -1,46 +1,68 @@
-// Pages that are shown as a dialog: a link loads their part into #dialog-content.
+// Pages that are shown as a dialog over another one. A link with the attributes of
+// parts/dialog.html fills #dialog-content; what is followed or sent in there fills it again, and
+// what is no dialog replaces the page. The address follows, so that reload and Back show the same.
 'use strict';
 
 (() => {
   let opener = null;
+  let below = null; // Address and title of the page below, while a dialog is shown.
   const dialog = () => document.getElementById('dialog');
+  const content = () => document.getElementById('dialog-content');
 
-  const close = () => { if (dialog().open) dialog().close(); };
+  const show = (source) => {
+    if (!dialog().open) {
+      opener = source;
+      dialog().showModal();
+    }
+    dialog().scrollTop = 0;
+    const place = content().querySelector('.alert[data-focus]') || content().querySelector('h1');
+    if (place) place.focus();
+  };
+
+  // The page below was replaced: there is nothing to go back to.
+  const leave = () => {
+    opener = null;
+    below = null;
+    if (dialog().open) dialog().close();
+  };
+
+  document.addEventListener('htmx:before:request', (event) => {
+    const { target } = event.detail.ctx;
+    if (!target || target.id !== 'dialog-content' || dialog().open) return;
+    below = { address: location.pathname + location.search, title: document.title };
+  });
+
+  document.addEventListener('htmx:after:request', (event) => {
+    const { ctx } = event.detail;
+    if (!ctx.target || ctx.target.id !== 'dialog-content') return;
+    if (ctx.text.includes('id="dialog-part"')) return;
+    const page = document.getElementById('page');
+    Object.assign(ctx, { target: page, select: '#page', swap: 'outerSync' });
+  });
 
   document.addEventListener('htmx:after:swap', (event) => {
     const { target, sourceElement } = event.detail.ctx;
     if (!target) return;
-    if (target.id === 'page') { opener = null; close(); return; }
-    if (target.id !== 'dialog-content') return;
-    if (!target.childElementCount) return;
-    opener = sourceElement;
-    if (!dialog().open) dialog().showModal();
-    target.querySelector('h1').focus();
-  });
-
-  // A page that cannot be shown as a dialog (an error, a checkout that is over) is loaded whole.
-  document.addEventListener('htmx:before:swap', (event) => {
-    const { ctx, tasks } = event.detail;
-    if (!ctx.target || ctx.target.id !== 'dialog-content') return;
-    if (tasks.some((task) => task.type === 'main' && task.fragment.childElementCount)) return;
-    event.preventDefault();
-    location.assign(ctx.request.action);
+    if (target.id === 'page') leave();
+    if (target.id === 'dialog-content' && target.childElementCount) show(sourceElement);
   });
 
   document.addEventListener('click', (event) => {
     const closes = event.target.closest('#dialog-close, #dialog [data-closes]');
-    if (closes) {
-      event.preventDefault();
-      event.stopImmediatePropagation();
-      close();
-    } else if (event.target === dialog()) {
-      close();
-    }
+    if (!closes && event.target !== dialog()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    dialog().close();
   }, true);
 
   document.addEventListener('DOMContentLoaded', () => {
     dialog().addEventListener('close', () => {
-      document.getElementById('dialog-content').replaceChildren();
+      content().replaceChildren();
+      if (below) {
+        history.pushState({ htmx: true }, '', below.address);
+        document.title = below.title;
+      }
+      below = null;
       if (opener && opener.isConnected) opener.focus();
       opener = null;
     });

@@ -1,0 +1,46 @@
+"""The list of numbers, and one number."""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {
+    # The list of numbers
+    "numbers.title": "Phone numbers",
+    "numbers.add": "Add number",
+    "numbers.search": "Number, label or note",
+    "numbers.filter": "Show",
+    "numbers.clear": "Clear filters",
+    "numbers.caption": "Your phone numbers",
+    "numbers.copy": "Copy",
+    "numbers.copy.what": "Copy {number}",
+    "numbers.copied": "Copied",
+    "numbers.monthly": "Monthly cost",
+    "numbers.count.one": "1 number on this page.",
+    "numbers.count.many": "{count} numbers on this page.",
+    "numbers.next": "Next page",
+    "numbers.first": "First page",
+    "numbers.empty.title": "No numbers yet",
+    "numbers.empty.lead": "Buy your first number: it takes about a minute.",
+    "numbers.nomatch.title": "No number fits these filters",
+    "numbers.nomatch.lead": "Change or clear the filters to see your other numbers.",
+    # One number
+    "number.terms": "What it costs",
+    "number.about": "About this number",
+    "number.note": "Note",
+    "number.since": "Yours since",
+    "number.channels": "Calls at once",
+    "number.order": "Order",
+    "number.back": "All numbers",
+    "number.increments": "Billing increments",
+    "number.origin": "Origin",
+    "number.origin.purchased": "Bought",
+    "number.origin.ported": "Ported in",
+    "number.origin.free": "Your free number",
+    "number.free": "Free of set-up and monthly fees",
+    "number.status.pending_compliance": "Waiting for documents",
+    "number.status.porting": "Porting in",
+    "number.status.active": "Active",
+    "number.status.suspended": "Suspended",
+    "number.status.cancelling": "Cancelling",
+    "number.status.released": "Released",
+    "number.status.failed": "Failed",
+}

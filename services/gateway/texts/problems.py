@@ -1,0 +1,37 @@
+"""What a person reads about an error, where it has to differ from ``shared/refusals.py``."""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {
+    "problem.code": "Code",
+    "problem.request_id": "Request id",
+    "problem.next": "What you can do",
+    "problem.home": "To your numbers",
+    "problem.support": "If it stays like this, write to {address} and name the request id.",
+    "problem.route_unknown": "There is no such page",
+    "problem.route_unknown.next": "Check the address, or begin at your numbers.",
+    "problem.method_not_allowed": "This page cannot be opened like this",
+    "problem.method_not_allowed.next": "Go back and use the buttons of the page.",
+    "problem.csrf_failed": "The form has expired",
+    "problem.csrf_failed.next": "Go back, load the page again and repeat what you did.",
+    "problem.rate_limited": "That was too often",
+    "problem.rate_limited.next": "Wait a moment, then try again.",
+    "problem.internal_error": "Something went wrong on our side",
+    "problem.internal_error.next": "Try again. If you were buying, look at your orders first.",
+    "problem.role_required": "Your role does not allow this",
+    "problem.account_needed": "Staff acts for an account through the API",
+    "problem.account_needed.next": "Sign in as a user of the account to buy on these pages.",
+    "problem.token_invalid": "This link was used or has expired",
+    "problem.token_invalid.next": "Ask for a new invitation, or for a new password.",
+    "problem.totp_required": "A code of your authenticator is needed",
+    "problem.totp_required.next": "Type your password and the six digits shown now.",
+    "problem.card_declined.next": "Add another card or ask your bank, then search again and buy.",
+    "problem.authentication_required.next": "Search again, and confirm the payment with your bank.",
+    "problem.quote_unknown": "There is no such checkout",
+    "problem.quote_unknown.next": "Search again; nothing was charged.",
+    "problem.number_gone.next": "Search again and pick other numbers. Nothing was charged.",
+    "problem.order_unknown.next": "See your list of orders.",
+    "problem.payment_method_unknown.next": "Choose one of your cards, or add one.",
+    "problem.payment_provider_unavailable.next": "Nothing was charged. Try again in a moment.",
+    "problem.service_unavailable.next": "Try again in a moment. Nothing is done twice.",
+}

@@ -1,0 +1,38 @@
+"""Searching the stock."""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {
+    "search.title": "Buy numbers",
+    "search.lead": "Choose where your callers are; then choose the numbers.",
+    "search.choose_country": "Choose a country",
+    "search.update": "Update the lists",
+    "search.city.about": "The whole name",
+    "search.contains": "Digits contained",
+    "search.contains.about": "3 to 10 digits",
+    "search.sms": "SMS enabled only",
+    "search.submit": "Search",
+    "search.results": "Results",
+    "search.count.one": "1 offer found.",
+    "search.count.many": "{count} offers found.",
+    "search.count.more": "The first {count} offers.",
+    "search.caption": "Numbers on sale; prices per number",
+    "search.prefix": "Prefix/Number",
+    "search.quantity.of": "Quantity of {prefix}, {city}",
+    "search.open": "Pick numbers",
+    "search.open.of": "Pick numbers of {prefix}, {city}",
+    "search.numbers.of": "Single numbers of {prefix}, {city}",
+    "search.numbers.none": "None of these numbers contains the digits.",
+    "search.more": "Show more offers",
+    "search.narrow": "There are more offers than fit on a page. Narrow the search to see them.",
+    "search.checkout": "Checkout",
+    "search.limits": "Up to 10 numbers per city in one order. Nothing is charged yet.",
+    "search.chosen.none": "Choose quantities or pick numbers.",
+    "search.chosen.one": "1 number chosen",
+    "search.chosen.many": "{count} numbers chosen",
+    "search.empty.title": "Nothing on sale fits",
+    "search.empty.lead": "Leave a field empty, or try another area code or city.",
+    "search.wrong": "These digits cannot be searched: use 3 to 10 digits and nothing else.",
+    "search.viewer": "Your role may look, not buy. Ask an owner of the account.",
+    "search.nothing": "Choose a quantity or a number first.",
+}
