@@ -278,6 +278,13 @@ def _stock_problems(events: list[Any]) -> Iterator[str]:
             yield f"{stream} was allocated {allocated[stream]} times"
 
 
+def shares(places: list[str], shards: int) -> list[list[int]]:
+    """Deals the fail-points (by their numbers, from 1) out to the shards, place by place: every
+    shard gets a share of every place that is reached at least as often as there are shards."""
+    by_place = sorted(range(1, len(places) + 1), key=lambda n: places[n - 1].split()[-1])
+    return [sorted(by_place[shard::shards]) for shard in range(shards)]
+
+
 def main(folder: Path, shard: int, shards: int, say: Callable[[Any], None]) -> None:
     """Plans the fail-points by a recorded purchase, then dies at each of this shard's."""
     harness = Harness(folder)
@@ -286,7 +293,7 @@ def main(folder: Path, shard: int, shards: int, say: Callable[[Any], None]) -> N
         record = folder / "reached.txt"
         say(harness.attempt("record", f"record:{record}"))
         places = record.read_text().splitlines()
-        mine = range(1 + shard, len(places) + 1, shards)
+        mine = shares(places, shards)[shard]
         reached = 0
         for n in mine:
             one = harness.attempt(f"kill {places[n - 1]}", f"kill:{n}")

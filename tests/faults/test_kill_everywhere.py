@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.kill_everywhere import shares
+
 ROOT = Path(__file__).resolve().parents[2]
 _SHARDS = 2  # As many as the machine has cores; together they cover every fail-point.
 _KINDS = {"append", "checkpoint", "effect", "answer"}
@@ -31,6 +33,19 @@ def test_killed_anywhere_nothing_is_lost_charged_twice_or_left_held(
     places = {one["try"].split()[-1] for one in tries if one["killed"]}
     assert {p.split(".")[0] for p in places} == _KINDS
     assert {p.split(".")[1] for p in places} == {"before", "after"}
+
+
+def test_every_shard_dies_before_and_after_everything_that_is_done() -> None:
+    # The places of a purchase alternate, so that every second one is of one kind.
+    places = [f"append.{when}" for _ in range(8) for when in ("before", "after")]
+    places += ["effect.before", "checkpoint.after", "effect.after", "checkpoint.after"]
+    dealt = shares([f"{n} {place}" for n, place in enumerate(places, start=1)], 2)
+
+    assert sorted(n for share in dealt for n in share) == list(range(1, 21))
+    for share in dealt:
+        assert [places[n - 1] for n in share].count("append.before") == 4
+        assert [places[n - 1] for n in share].count("append.after") == 4
+        assert {places[n - 1].split(".")[0] for n in share} == {"append", "effect", "checkpoint"}
 
 
 def _run(folder: Path, shard: int) -> list[dict[str, Any]]:
