@@ -10,6 +10,7 @@ request that got no answer with the same Idempotency-Key.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -22,12 +23,16 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+from deploy.assembly import all_specs, assemble
 from deploy.embedded import Embedded
 from deploy.payment_sandbox.book import Book
 from deploy.payments import start_payments
+from services import gateway
+from services.gateway.app import create_app
 from shared import config, failpoints
 from shared.config import Settings
 from shared.eventlog.sqlite import SqliteLog
+from tests.support.schemas import schemas_made_once
 
 _ENDED = {"fulfilled", "failed", "refunded", "needs_operator"}
 _PATIENCE_SECONDS = 30.0
@@ -113,6 +118,14 @@ def _run(settings: Settings, specs: int, answers: int, *, demo: bool) -> None:
         os._exit(1)
 
 
+def _build_once(settings: Settings) -> None:
+    # Parts load when they are asked for. Asked for here, every life finds them loaded.
+    assembly = assemble(settings, (*all_specs(), gateway.spec()))
+    create_app(assembly.runtime, assembly.client, assembly.status)
+    assembly.close()
+    gc.freeze()  # What the lives share stays shared.
+
+
 def buy(client: Client, ledger: dict[str, Any]) -> None:
     """One purchase: quote, order. What the client knows goes into the ledger as it learns it."""
     status, found = client.ask("GET", "/v1/available-numbers?country=US")
@@ -161,6 +174,7 @@ class Harness:
         settings, self.child = start_payments(base)
         self.settings = replace(settings, data=self.data, key_file=self.data / "master.key")
         self.book = Book(folder / "payments" / "payment_sandbox")
+        _build_once(replace(self.settings, data=folder / "built", key_file=folder / "key"))
         self.life = Life(self.settings, demo=True)
         self.client = Client(self._open_account(), self.life.port)
         card = {"payment_method": "pm_card_visa"}
@@ -305,9 +319,10 @@ def main(folder: Path, shard: int, shards: int, say: Callable[[Any], None]) -> N
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1]),
-        int(sys.argv[2]),
-        int(sys.argv[3]),
-        lambda d: print(json.dumps(d), flush=True),
-    )
+    with schemas_made_once():
+        main(
+            Path(sys.argv[1]),
+            int(sys.argv[2]),
+            int(sys.argv[3]),
+            lambda d: print(json.dumps(d), flush=True),
+        )

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask_openapi3 import utils
 
 from deploy.payment_sandbox.process import SandboxProcess, start_sandbox
 from tests.integration.gateway.sites import Site, make_site
-
-
-@pytest.fixture(scope="session", autouse=True)
-def schemas_made_once() -> Iterator[None]:
-    """Every test makes an application; the JSON schemas of its models are the same each time."""
-    made = functools.cache(utils.get_model_schema)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(utils, "get_model_schema", lambda *a, **k: copy.deepcopy(made(*a, **k)))
-        yield
 
 
 @pytest.fixture(scope="session")
