@@ -1,6 +1,7 @@
 """What every test stands on: no settings from outside, no network in unit tests."""
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -12,6 +13,20 @@ UNIT_TESTS = Path(__file__).parent / "unit"
 # The settings of the person who runs the tests must not decide them; PBXIM_TEST_* is for the tests.
 for _name in [n for n in os.environ if n.startswith("PBXIM_") and not n.startswith("PBXIM_TEST_")]:
     del os.environ[_name]
+
+# The product is started again and again: once compiled, it need not be compiled at every start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def _put_files_into_memory(place: Path = Path("/dev/shm"), wanted: int = 4 << 30) -> None:
+    # SQLite asks the disk for thousands of writes that a test throws away. Nothing here pulls the
+    # plug, and what a process had written when it was killed is there on any file system.
+    roomy = place.is_dir() and os.access(place, os.W_OK) and shutil.disk_usage(place).free > wanted
+    if roomy:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(place))
+
+
+_put_files_into_memory()
 
 # A busy machine is no failure.
 settings.register_profile("pbxim", deadline=None)
