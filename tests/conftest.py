@@ -1,5 +1,6 @@
 """What every test stands on: no settings from outside, no network in unit tests."""
 
+import gc
 import os
 import shutil
 import socket
@@ -27,6 +28,14 @@ def _put_files_into_memory(place: Path = Path("/dev/shm"), wanted: int = 4 << 30
 
 
 _put_files_into_memory()
+
+# As in the product: thousands of tests and their modules are not looked through for garbage again.
+gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_collection_finish():
+    gc.freeze()
+
 
 # A busy machine is no failure.
 settings.register_profile("pbxim", deadline=None)
