@@ -171,6 +171,7 @@ def test_a_quote_can_be_ordered_once(shop: Site) -> None:
     caller = shop.customer("pm_card_visa")
     body = {"items": [{"offer_id": shop.offer()["offer_id"], "quantity": 1}]}
     quote = caller.post("/v1/quotes", body).json["id"]
+    shop.settle()
     first = caller.post("/v1/orders", {"quote_id": quote}, key="k1")
     assert first.status_code == 201
     shop.settle()
@@ -340,6 +341,7 @@ def test_an_order_whose_answer_was_lost_is_found_again_by_its_key(shop: Site, by
     body: dict[str, Any] = {"items": [{"offer_id": shop.offer()["offer_id"], "quantity": 1}]}
     if by == "quote":
         body = {"quote_id": caller.post("/v1/quotes", body).json["id"]}
+        shop.settle()
     first = caller.post("/v1/orders", body, key="k1")
     shop.settle()
     # As a process that died after the command and before it stored the answer leaves it.

@@ -23,8 +23,10 @@ def things_of(shop: Site, owner: Caller) -> dict[str, str]:
     number = owner.get("/v1/numbers").json["data"][0]
     body = {"items": [{"offer_id": shop.offer()["offer_id"], "quantity": 1}]}
     user = owner.post("/v1/users", {"email": f"{owner.account_id}@example.com"})
+    quote = owner.post("/v1/quotes", body)
+    shop.settle()
     return {
-        "quote_id": owner.post("/v1/quotes", body).json["id"],
+        "quote_id": quote.json["id"],
         "order_id": order,
         "payment_method_id": owner.get("/v1/payment-methods").json["data"][0]["id"],
         "charge_id": owner.get(f"/v1/orders/{order}").json["charge_id"],
