@@ -24,11 +24,7 @@ test-fast: setup-test  ## The quick tests: no lint, no browser, nothing marked s
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow and not browser'
 
 lint: setup-test  ## The checks alone: ruff, mypy, import-linter, bandit.
-	$(VENV)/ruff check
-	$(VENV)/ruff format --check
-	$(VENV)/mypy --strict services shared deploy
-	$(VENV)/lint-imports --no-logo
-	$(VENV)/bandit -q -c pyproject.toml -r services shared deploy
+	@scripts/lint.sh
 
 fmt: setup-test  ## Format the code and repair what ruff can repair.
 	$(VENV)/ruff check --fix-only
