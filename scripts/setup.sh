@@ -106,8 +106,15 @@ needs_new_venv() {
 }
 
 pip_install() {
-    "$VENV/bin/python" -m pip --disable-pip-version-check --no-input install --quiet "$@"
+    "$VENV/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --no-compile "$@"
 }
+
+# pip would compile one file after the other. A few files that packages bring are no Python of today.
+compile_packages() {
+    "$VENV/bin/python" -m compileall -q -j 0 "$VENV"/lib/python3*/site-packages >/dev/null 2>&1 || true
+}
+
+install_packages() { pip_install --require-hashes -r "$REQUIREMENTS" && compile_packages; }
 
 if is_ready; then exit 0; fi
 
@@ -117,7 +124,7 @@ touch "$UNFINISHED"
 rm -f "$STAMP"
 
 quietly "installing $REQUIREMENTS into $VENV (a minute or so the first time)" \
-    pip_install --require-hashes -r "$REQUIREMENTS" ||
+    install_packages ||
     fail "pip could not install $REQUIREMENTS, see above; the same make command tries again"
 quietly "installing the project itself" \
     pip_install --no-deps --no-build-isolation --no-index --editable . ||
