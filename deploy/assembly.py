@@ -39,7 +39,7 @@ from shared.platform import PLATFORM, ClockAdvanced, StartInstallation
 from shared.rpc import LocalClient
 from shared.runtime import Progress, Runtime
 from shared.spec import ServiceSpec
-from shared.stores import Store, StoredKeyring
+from shared.stores import Store, StoredKeyring, has_room
 
 
 def all_specs() -> tuple[ServiceSpec, ...]:
@@ -83,16 +83,19 @@ class Assembly:
         self.runtime.views.close()
 
     def status(self) -> dict[str, Any]:
-        """Where every consumer is and whether it stands still, for ``/readyz``."""
+        """Where every consumer is and whether it stands still, and whether there is room to write:
+        for ``/readyz``."""
         head = self.runtime.application.log.head()
         consumers = {
             c.name: {"position": c.position, "lag": head - c.position, "failure": c.failure}
             for c in self.engine.consumers
         }
         failed = [name for name, found in consumers.items() if found["failure"]]
+        room = has_room(self.settings.data)
         return {
             "mode": self.settings.mode,
-            "ready": not failed,
+            "ready": room and not failed,
+            "storage": "ok" if room else "full",
             "head": head,
             "log_id": self.runtime.application.log.log_id,
             "consumers": consumers,

@@ -209,7 +209,9 @@ CODES: dict[str, Code] = {
     ),
     # Us
     "storage_full": Code(
-        e.Unavailable, "The disk is full", "Nothing was changed. Try again when there is room."
+        e.Unavailable,
+        "The disk is full",
+        "Try again when there is room; repeating it with the same Idempotency-Key is safe.",
     ),
     "busy": Code(e.Unavailable, "Too much at once", _AGAIN),
     "too_many_waiting": Code(e.Unavailable, "Too many requests are waiting", _AGAIN),

@@ -7,6 +7,7 @@ turns by a lock, so that SQLite never answers "locked"; readers never wait.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from shared.clock import MachineClock
 from shared.eventlog.sqlite import translate
 
 _BUSY_SECONDS = 30
+_LEAST_ROOM = 4 * 1024 * 1024  # One write-ahead log, as long as SQLite lets it grow.
 
 
 class Store:
@@ -84,6 +86,11 @@ class Store:
                 self._writer.close()
                 self._writer = None
         self.engine.dispose()
+
+
+def has_room(folder: Path) -> bool:
+    """Whether the files of a folder can grow. Asked of the disk, so it is true again by itself."""
+    return shutil.disk_usage(folder).free >= _LEAST_ROOM
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from services.gateway.state import idempotency as table
 from shared import failpoints
+from shared.errors import Unavailable
 from shared.refusals import refusal
 from shared.sealing import Wrapper
 from shared.stores import Store
@@ -72,11 +73,15 @@ def fingerprint(path: str, body: bytes) -> bytes:
 
 
 class Answers:
-    """The rows, and what happens to them. ``now`` is machine time in seconds since 1970."""
+    """The rows, and what happens to them. ``now`` is machine time in seconds since 1970.
 
-    def __init__(self, state: Store, wrapper: Wrapper) -> None:
+    ``unkept`` are requests of this process that are over though their rows say that they run.
+    """
+
+    def __init__(self, state: Store, wrapper: Wrapper, unkept: set[Running]) -> None:
         self._state = state
         self._wrapper = wrapper
+        self._unkept = unkept
 
     def begin(self, asked: Asked, now: int) -> Running | Response:
         """The right to go on, or the answer given before.
@@ -88,13 +93,22 @@ class Answers:
             if row is None:
                 connection.execute(insert(table).values(_new(asked, now)))
                 return Running(asked, 1)
-            _check(row, asked, now)
+            runs = row.running_until > now and Running(asked, row.attempt) not in self._unkept
+            _check(row, asked, runs=runs)
             if row.answer is not None:
                 return self._replay(asked, row.answer)
             return _take_over(connection, row, asked, now)
 
     def finish(self, running: Running, answer: Response, code: str | None) -> None:
-        """Keeps the answer, or frees the key where the answer is not to be kept."""
+        """Keeps the answer, or frees the key where the answer is not to be kept. Raises
+        ``storage_full``; then the next request with the key runs the same command again."""
+        try:
+            self._finish(running, answer, code)
+        except Unavailable:
+            self._unkept.add(running)
+            raise
+
+    def _finish(self, running: Running, answer: Response, code: str | None) -> None:
         failpoints.reach("answer.before")
         values: dict[str, Any] | None = {"running_until": 0}
         if answer.status_code < _SERVER_ERROR:
@@ -162,10 +176,10 @@ def _new(asked: Asked, now: int) -> dict[str, Any]:
     }
 
 
-def _check(row: Row[Any], asked: Asked, now: int) -> None:
+def _check(row: Row[Any], asked: Asked, *, runs: bool) -> None:
     if row.request_hash != asked.fingerprint:
         raise refusal("idempotency_key_reused", param="Idempotency-Key")
-    if row.answer is None and row.running_until > now:
+    if row.answer is None and runs:
         raise refusal("idempotency_key_in_use", param="Idempotency-Key", retry_after=1)
 
 

@@ -20,6 +20,7 @@ from services.gateway.surroundings import gateway
 from services.gateway.waiting import FRESH_SECONDS
 from shared import logging
 from shared.config import Settings
+from shared.errors import Unavailable
 from shared.refusals import refusal
 from shared.rpc import CallContext
 
@@ -145,7 +146,7 @@ def _begin(operation: Operation, key: str) -> Response | None:
 
 
 def _answers() -> Answers:
-    return Answers(gateway().state, gateway().wrapper)
+    return Answers(gateway().state, gateway().wrapper, gateway().unkept)
 
 
 def _catch_up() -> None:
@@ -181,7 +182,11 @@ def _tell_position(answer: Response) -> Response:
 def _keep_answer(answer: Response) -> Response:
     running: Running | None = g.pop("running", None)
     if running is not None:
-        _answers().finish(running, answer, g.get("problem"))
+        try:
+            _answers().finish(running, answer, g.get("problem"))
+        except Unavailable as error:
+            # What was done is told: any other answer would have somebody do it again.
+            _log.warning("answer_not_kept", code=error.code, detail=error.detail)
     return answer
 
 

@@ -10,7 +10,7 @@ import msgspec
 from flask import Response, current_app, g
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from shared import errors as e
 from shared import logging
@@ -83,8 +83,9 @@ def problem(error: e.PbxError) -> Response:
     return answer
 
 
-def on_error(error: Exception) -> Response:
+def on_error(raised: Exception) -> Response:
     """What Flask calls for anything that is raised while a request is answered."""
+    error = _cause(raised)
     if isinstance(error, e.Broken):
         _log.error("broken", code=error.code, detail=error.detail)
     if isinstance(error, e.PbxError):
@@ -93,6 +94,12 @@ def on_error(error: Exception) -> Response:
         return _of_http(error)
     _log.exception("internal_error", kind=type(error).__name__)
     return problem(refusal("internal_error", "The request failed; it is logged under its id."))
+
+
+def _cause(error: Exception) -> Exception:
+    # What is raised outside of a view, as when an answer is kept, comes wrapped in Flask's own 500.
+    cause = error.original_exception if isinstance(error, InternalServerError) else None
+    return cause if isinstance(cause, Exception) else error
 
 
 def _status(error: e.PbxError) -> int:

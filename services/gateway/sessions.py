@@ -6,6 +6,7 @@ session on our side. Flask's ``session`` shows the row, so that Flask-WTF's CSRF
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.gateway.state import first, hashed, run
 from services.gateway.state import session as table
 from services.gateway.state import user as user_table
 from shared.clock import Clock
+from shared.errors import Unavailable
 from shared.stores import Store
 
 IDLE_SECONDS = 30 * 60
@@ -90,8 +92,13 @@ class ServerSessions(SessionInterface):
         )
         row = first(self._state, query)
         if row is not None and now - row.seen_at >= _TOUCH_SECONDS:
-            run(self._state, update(table).where(table.c.hash == row.hash).values(seen_at=now))
+            self._touch(row, now)
         return row
+
+    def _touch(self, row: Row[Any], now: int) -> None:
+        # Whoever only reads goes on while nothing can be written.
+        with contextlib.suppress(Unavailable):
+            run(self._state, update(table).where(table.c.hash == row.hash).values(seen_at=now))
 
     def _now(self) -> int:
         return int(self._machine.now().timestamp())

@@ -6,11 +6,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from flask import current_app, g, request
 
+from services.gateway.idempotency import Running
 from services.gateway.limits import Limits
 from services.gateway.metrics import Metrics
 from services.gateway.sweeping import Sweeper
@@ -43,6 +44,7 @@ class Gateway:
     metrics: Metrics
     hashing: threading.BoundedSemaphore
     sweeper: Sweeper
+    unkept: set[Running] = field(default_factory=set)
 
     @property
     def settings(self) -> Settings:

@@ -5,9 +5,11 @@ Done on the way, by whichever request comes when it is time; no thread of its ow
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 from services.gateway import idempotency, mail, sessions, tokens
+from shared.errors import Unavailable
 from shared.stores import Store
 
 EVERY_SECONDS = 600
@@ -27,7 +29,9 @@ class Sweeper:
             if now < self._next:
                 return 0
             self._next = now + EVERY_SECONDS
-        return sweep(self._state, now)
+        with contextlib.suppress(Unavailable):  # It can wait; whoever is answered here cannot.
+            return sweep(self._state, now)
+        return 0
 
 
 def sweep(state: Store, now: int) -> int:

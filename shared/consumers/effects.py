@@ -39,6 +39,7 @@ from shared.breaker import Breaker, BreakerOpenError
 from shared.consumers import checkpoints
 from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
 from shared.consumers.feed import Feed
+from shared.errors import Unavailable
 from shared.happened import Happened
 from shared.messages import event_type
 from shared.refusals import refusal
@@ -207,18 +208,30 @@ class EffectWorker:
         self._feed = feed
         self._runtime = runtime
         self._breakers = breakers
+        self._unrecorded: tuple[dict[str, Any], str] | None = None
         runtime.state.create(EFFECTS)
 
     def step(self) -> bool:
-        """Claims one row that is due, calls, records the outcome."""
+        """Claims one row that is due, calls, records the outcome. Raises ``Unavailable`` when it
+        cannot be recorded; the next step then gives the row back, to be looked up."""
+        self._give_back()
         row = self._claim()
         if row is None:
             return False
         stored = self._feed.log.read_at(row["position"])
         if stored is None:
             raise refusal("log_went_back", f"There is no event at {row['position']}.")
-        self._carry_out(row, self._feed.wrap(stored))
+        try:
+            self._carry_out(row, self._feed.wrap(stored))
+        except Unavailable as error:
+            self._unrecorded = (row, str(error))
+            raise
         return True
+
+    def _give_back(self) -> None:
+        if self._unrecorded is not None:
+            self._later(*self._unrecorded, maybe_sent=True)
+            self._unrecorded = None
 
     def _carry_out(self, row: dict[str, Any], event: Happened) -> None:
         effect = self._effects[row["name"]]

@@ -172,4 +172,4 @@ def _asked() -> Asked:
 
 
 def _answers(site: Site) -> Answers:
-    return Answers(site.world.state, key_wrapper(site.world.runtime))
+    return Answers(site.world.state, key_wrapper(site.world.runtime), set())

@@ -125,10 +125,12 @@ def test_every_method_refuses_what_belongs_to_another_account(shop: Site) -> Non
     before = [e for e in shop.world.happened() if e.stored.account_id == victim.account_id]
     table = calls(theirs, shop.offer()["offer_id"])
     offered = {
-        f"{spec.name}.{name}" for spec in all_specs() for name in methods(spec.rpc(shop.world.runtime))
+        f"{spec.name}.{name}"
+        for spec in all_specs()
+        for name in methods(spec.rpc(shop.world.runtime))
     }
     assert set(table) == offered  # A new method needs a line above.
-    secrets = [theirs[n] for n in theirs if n not in {"job_id"}]
+    secrets = [theirs[n] for n in theirs if n != "job_id"]
 
     for name, (arguments, wanted) in table.items():
         for role in (OWNER, VIEWER):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 
 from shared.consumers.effects import Attempt, EffectIntake
-from shared.errors import Broken
+from shared.errors import Broken, Unavailable
 from shared.messages import EVENTS
+from shared.refusals import refusal
 from tests.support.post import Crash, Post, fill, notes, rows, service, table, take_in
 from tests.support.worlds import World
 
@@ -84,6 +85,33 @@ def test_a_crash_between_call_and_record_records_once(
     assert post.book == ["a/1"]
     assert notes(again) == ["sent a/1"]
     again.close()
+
+
+def test_an_outcome_that_could_not_be_written_is_taken_up_as_soon_as_there_is_room(
+    world: World, post: Post
+) -> None:
+    fill(world, "a")
+    take_in(world)
+    worker = world.worker("boxes")
+
+    def refuse(*_: object) -> None:
+        raise refusal("storage_full")
+
+    with pytest.MonkeyPatch.context() as full:
+        full.setattr(world.log, "append_batch", refuse)
+        with pytest.raises(Unavailable, match="storage_full"):
+            worker.step()
+        full.setattr(world.state, "write", refuse)
+        with pytest.raises(Unavailable, match="storage_full"):
+            worker.step()
+
+    assert not worker.step()  # The claim is given back.
+    world.machine.forward(seconds=1)
+    assert worker.step()
+
+    assert post.book == ["a/1"]
+    assert post.attempts[-1] == Attempt(2, True, "a/1")
+    assert notes(world) == ["sent a/1"]
 
 
 def test_a_crash_between_record_and_finish_records_once(
