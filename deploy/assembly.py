@@ -6,6 +6,8 @@ is built is handed down from here.
 
 from __future__ import annotations
 
+import errno
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,6 +38,7 @@ from shared.consumers.timers import Scheduler, timer_projection
 from shared.eventlog.sqlite import SqliteLog
 from shared.ids import command_id
 from shared.platform import PLATFORM, ClockAdvanced, StartInstallation
+from shared.refusals import refusal
 from shared.rpc import LocalClient
 from shared.runtime import Progress, Runtime
 from shared.spec import ServiceSpec
@@ -136,10 +139,23 @@ def assemble(
     )
 
 
+def make_folder(settings: Settings) -> None:
+    """Makes the data folder if it is not there. Raises ``setting_invalid`` where it cannot be."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=settings.data).close()
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise refusal("storage_full", f"There is no room in {settings.data}.") from error
+        allowed = "allowed is a folder that can be made and written"
+        detail = f"PBXIM_DATA is '{settings.data}' ({error.strerror}); {allowed}."
+        raise refusal("setting_invalid", detail, param="PBXIM_DATA") from error
+
+
 def _runtime(
     settings: Settings, specs: tuple[ServiceSpec, ...], machine: MachineClock, bell: Bell
 ) -> Runtime:
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_folder(settings)
     state = Store(settings.data / "state.db", durable=True)
     master = sealing.load_key_file(settings.key_file, create=settings.sandbox)
     codec = Codec(StoredKeyring(state, master))

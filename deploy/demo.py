@@ -15,16 +15,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from deploy.assembly import Assembly
 from services.gateway import keys, passwords, tokens
 from services.gateway.app import key_wrapper
 from services.gateway.people import NewUser, People
+from services.gateway.state import api_key, rows, user
 from services.gateway.surroundings import STAFF_ACCOUNT
+from shared.refusals import refusal
 from shared.rpc import OWNER, STAFF, SYSTEM, CallContext
 
 _STOCK = Path(__file__).parent / "data" / "stock.csv"
 _PAUSE_SECONDS = 0.05
 _CUSTOMER = ("demo@example.com", "Demo Company")
+_USER, _KEY = "user_demo_", "key_demo_"
 _STAFF = ("staff@example.com", "Demo Staff")
 
 
@@ -38,6 +43,17 @@ def prepare_demo(assembly: Assembly) -> None:
         "payments_url": assembly.settings.stripe_api_base or "",
     }
     write_private(path, demo | here)
+
+
+def refuse_demo(assembly: Assembly) -> None:
+    """For live mode: raises ``setting_invalid`` for data in which demo accounts were made, whose
+    passwords lie in a file."""
+    state = assembly.runtime.state
+    made = rows(state, select(user.c.id).where(user.c.id.startswith(_USER, autoescape=True)))
+    made += rows(state, select(api_key.c.id).where(api_key.c.id.startswith(_KEY, autoescape=True)))
+    if made:
+        detail = "PBXIM_DATA holds demo accounts; allowed in live mode is a folder without them."
+        raise refusal("setting_invalid", detail, param="PBXIM_DATA")
 
 
 def _first_start(assembly: Assembly) -> dict[str, str]:
@@ -93,14 +109,14 @@ def _person(
         runtime.settings.public_url,
         passwords.hashing_places(),
     )
-    user = NewUser(id=f"user_demo_{role}", account_id=account_id, email=email, name=name, role=role)
-    people.invite(user, now)
+    new = NewUser(id=f"{_USER}{role}", account_id=account_id, email=email, name=name, role=role)
+    people.invite(new, now)
     with runtime.state.write() as connection:
-        link = tokens.issue(connection, tokens.INVITATION, user.id, now)
+        link = tokens.issue(connection, tokens.INVITATION, new.id, now)
     people.set_password(tokens.INVITATION, link, password, now)
     key = keys.make(
         runtime.state,
-        f"key_demo_{role}",
+        f"{_KEY}{role}",
         account_id=account_id,
         role=role,
         name="demo",

@@ -19,8 +19,8 @@ from typing import Any
 
 from waitress import create_server
 
-from deploy.assembly import Assembly, all_specs, assemble
-from deploy.demo import prepare_demo
+from deploy.assembly import Assembly, all_specs, assemble, make_folder
+from deploy.demo import prepare_demo, refuse_demo
 from deploy.payment_sandbox.process import SandboxProcess
 from deploy.payments import start_payments
 from services import gateway
@@ -28,7 +28,7 @@ from services.gateway import idempotency
 from services.gateway.app import create_app
 from shared import config, failpoints, logging
 from shared.config import Settings
-from shared.errors import Broken
+from shared.errors import PbxError
 
 _log = logging.logger("embedded")
 _THREADS = 64  # 16 waiters, 32 event streams, and room for everybody else.
@@ -49,6 +49,7 @@ class Embedded:
 
     def start(self) -> None:
         """Starts payments, services, gateway; loads the demo's stock on the first start."""
+        make_folder(self.settings)
         listening = _listen(self.settings)
         self.settings = replace(self.settings, port=listening.getsockname()[1])
         if self.settings.public_url.endswith(":0"):
@@ -57,6 +58,8 @@ class Embedded:
         self.assembly = assemble(self.settings, (*all_specs(), gateway.spec()))
         self.assembly.start()
         app = create_app(self.assembly.runtime, self.assembly.client, self.assembly.status)
+        if not self.settings.sandbox:
+            refuse_demo(self.assembly)
         idempotency.give_up_running(self.assembly.runtime.state)
         self._server = create_server(
             app,
@@ -111,17 +114,23 @@ def main() -> None:
         embedded.start()
         _greet(embedded.settings, time.monotonic() - began)
         stopping.wait()
-    except Broken as error:
+    except PbxError as error:
         raise SystemExit(f"pbxim: {error.detail} ({error.code})") from error
     finally:
         embedded.stop()
 
 
 def _settings() -> Settings:
+    for name in config.unknown(config.environment()):
+        _say(f"pbxim: {name} is no setting; those that there are: {', '.join(config.known())}.")
     try:
         return config.load()
-    except Broken as error:
+    except PbxError as error:
         raise SystemExit(f"pbxim: {error.detail}") from error
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201  # To whoever started it.
 
 
 def _on_signals(stopping: threading.Event) -> None:
@@ -141,7 +150,7 @@ def _greet(settings: Settings, seconds: float) -> None:
     ]
     if settings.sandbox:
         lines.append(f"  Signing in   see {settings.data / 'demo.json'} (also: pbxim demo)")
-    print("\n".join([*lines, "  Ctrl-C ends it.", ""]), file=sys.stderr, flush=True)  # noqa: T201
+    _say("\n".join([*lines, "  Ctrl-C ends it.", ""]))
 
 
 if __name__ == "__main__":

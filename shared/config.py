@@ -6,6 +6,7 @@ Every wrong setting is named with what is allowed. ``docs/reference/settings.md`
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,13 @@ from shared.refusals import refusal
 
 Mode = Literal["sandbox", "live"]
 _LEVELS = ("debug", "info", "warning", "error", "critical")
+# What a text has to look like, and how that is said.
+_URL = (r"(?i:https?)://[^/?#\s]+/?", "as in https://numbers.example.com, without a path")
+_RATE = (
+    r"[1-9]\d{0,8} per (second|minute|hour)",
+    "as in 200 per second; or minute, hour",
+)
+_FAILPOINT = (r"record:.+|kill:\d{1,9}", "record:FILE or kill:N")
 _OURSELVES = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -61,6 +69,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return _checked(_read(_Reader(os.environ if environ is None else environ)))
 
 
+def unknown(environ: Mapping[str, str]) -> list[str]:
+    """Names that look like settings and are none: somebody expects something of them."""
+    ours = {n for n in environ if n.startswith("PBXIM_") and not n.startswith("PBXIM_TEST_")}
+    return sorted(ours.difference(known()))
+
+
+def known() -> list[str]:
+    """The names of all settings."""
+    reader = _Reader({"PBXIM_MODE": "sandbox"})
+    _read(reader)
+    return sorted(reader.asked)
+
+
 def environment() -> dict[str, str]:
     """The process's environment, for those who add a default to it."""
     return dict(os.environ)
@@ -71,21 +92,34 @@ class _Reader:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self.asked: set[str] = set()
 
     def text(self, name: str, default: str) -> str:
+        self.asked.add(name)
         return self._environ.get(name) or default
 
     def maybe(self, name: str) -> str | None:
-        return self._environ.get(name) or None
+        return self.text(name, "") or None
+
+    def form(self, name: str, default: str, pattern: str, allowed: str) -> str:
+        found = self.text(name, default)
+        if found and not re.fullmatch(pattern, found):
+            raise _invalid(name, found, allowed)
+        return found
+
+    def only(self, name: str, allowed: str) -> None:
+        found = self.text(name, allowed)
+        if found != allowed:
+            raise _invalid(name, found, " or ".join(filter(None, [allowed, "nothing"])))
 
     def choice(self, name: str, allowed: tuple[str, ...], default: str = "") -> Any:
-        found = self._environ.get(name) or default
+        found = self.text(name, default)
         if found not in allowed:
             raise _invalid(name, found, "one of: " + ", ".join(allowed))
         return found
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
-        found = self._environ.get(name) or str(default)
+        found = self.text(name, str(default))
         try:
             number = float(found)
         except ValueError:
@@ -95,14 +129,14 @@ class _Reader:
         return number
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
-        found = self._environ.get(name) or str(default)
+        found = self.text(name, str(default))
         if not (found.isascii() and found.isdecimal() and low <= int(found) <= high):
             raise _invalid(name, found, f"a whole number from {low} to {high}")
         return int(found)
 
     def flag(self, name: str) -> bool | None:
-        found = self._environ.get(name)
-        if not found:
+        found = self.maybe(name)
+        if found is None:
             return None
         if found not in {"0", "1"}:
             raise _invalid(name, found, "0 or 1")
@@ -128,12 +162,16 @@ def _invalid(name: str, found: str, allowed: str) -> Exception:
 def _read(env: _Reader) -> Settings:
     data = Path(env.text("PBXIM_DATA", "var"))
     host, port = env.listen("PBXIM_HTTP", "127.0.0.1:8000")
+    # One process and its files is all there is in this version.
+    env.only("PBXIM_LOG", f"sqlite:{data / 'log.db'}")
+    env.only("PBXIM_DATABASE", "")
+    env.only("PBXIM_AMQP", "")
     return Settings(
         mode=env.choice("PBXIM_MODE", get_args(Mode)),
         data=data,
         host=host,
         port=port,
-        public_url=env.text("PBXIM_PUBLIC_URL", _http(host, port)),
+        public_url=env.form("PBXIM_PUBLIC_URL", _http(host, port), *_URL).rstrip("/"),
         key_file=Path(env.text("PBXIM_KEY_FILE", str(data / "master.key"))),
         stripe_secret_key=env.maybe("PBXIM_STRIPE_SECRET_KEY"),
         stripe_publishable_key=env.maybe("PBXIM_STRIPE_PUBLISHABLE_KEY"),
@@ -148,15 +186,15 @@ def _read(env: _Reader) -> Settings:
         numbers_per_city=env.whole("PBXIM_NUMBERS_PER_CITY", 10, 1, 10_000),
         numbers_held=env.whole("PBXIM_NUMBERS_HELD", 100, 1, 100_000),
         quarantine_days=env.whole("PBXIM_QUARANTINE_DAYS", 45, 0, 3650),
-        rate_limit=env.text("PBXIM_RATE_LIMIT", "200 per second"),
-        failpoint=env.maybe("PBXIM_FAILPOINT"),
+        rate_limit=env.form("PBXIM_RATE_LIMIT", "200 per second", *_RATE),
+        failpoint=env.form("PBXIM_FAILPOINT", "", *_FAILPOINT) or None,
     )
 
 
 def _checked(settings: Settings) -> Settings:
     key = settings.stripe_secret_key or ""
-    if settings.sandbox and key.startswith(("sk_live", "rk_live")):
-        raise _invalid("PBXIM_STRIPE_SECRET_KEY", "a live key", "a test key in sandbox mode")
+    if settings.sandbox and key and not key.startswith(("sk_test", "rk_test")):
+        raise _invalid("PBXIM_STRIPE_SECRET_KEY", "no test key", "a test key in sandbox mode")
     if settings.sandbox and (settings.stripe_publishable_key or "").startswith("pk_live"):
         raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "a live key", "a test key in sandbox mode")
     if not settings.sandbox:

@@ -112,8 +112,7 @@ def decide(wanted: Command, state: Installation) -> Sequence[Event]:
         case StartInstallation(mode=mode):
             return _start(mode, state)
         case AdvanceClock(offset_seconds=seconds):
-            later = timedelta(seconds=seconds) > state.offset
-            return [ClockAdvanced(offset_seconds=seconds)] if later else []
+            return _advance(seconds, state)
         case RecordRefusal():
             return [_refused(wanted)]
         case DropParked(consumer=consumer, position=position, reason=reason):
@@ -127,6 +126,13 @@ def _start(mode: str, state: Installation) -> Sequence[Event]:
         detail = f"This log was made in {state.mode} mode; the setting says {mode}."
         raise refusal("log_of_other_mode", detail, param="PBXIM_MODE")
     return [] if state.mode else [InstallationStarted(mode=mode)]
+
+
+def _advance(seconds: float, state: Installation) -> Sequence[Event]:
+    if state.mode == "live":
+        raise refusal("route_unknown", "There is no test clock in live mode.")
+    later = timedelta(seconds=seconds) > state.offset
+    return [ClockAdvanced(offset_seconds=seconds)] if later else []
 
 
 def _refused(r: RecordRefusal) -> CommandRefused:

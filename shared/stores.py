@@ -153,6 +153,15 @@ class StoredKeyring:
         self._wrapper = sealing.Wrapper(master)
         self._known: dict[str, bytes] = {}
         state.create(KEYS)
+        self._check_master()
+
+    def _check_master(self) -> None:
+        # At the start, and not when the first name is to be read.
+        sample = select(_subject_key).where(_subject_key.c.wrapped.is_not(None)).limit(1)
+        with self._state.read() as connection:
+            row = connection.execute(sample).first()
+        if row is not None:
+            self._wrapper.unwrap(row.subject, row.wrapped)
 
     def key(self, subject: str) -> bytes | None:
         """See ``Keyring.key``."""

@@ -73,6 +73,19 @@ WRONG = [
     ("PBXIM_NUMBERS_PER_CITY", "10001", "from 1 to 10000"),
     ("PBXIM_NUMBERS_HELD", "-1", "from 1 to 100000"),
     ("PBXIM_QUARANTINE_DAYS", "99999", "from 0 to 3650"),
+    ("PBXIM_RATE_LIMIT", "often", "as in 200 per second"),
+    ("PBXIM_RATE_LIMIT", "0 per second", "as in 200 per second"),
+    ("PBXIM_RATE_LIMIT", "200 per blink", "or minute, hour"),
+    ("PBXIM_PUBLIC_URL", "numbers.example.com", "https://numbers.example.com"),
+    ("PBXIM_PUBLIC_URL", "ftp://numbers.example.com", "https://numbers.example.com"),
+    ("PBXIM_PUBLIC_URL", "https://numbers.example.com/pbx", "without a path"),
+    ("PBXIM_FAILPOINT", "kill:never", "kill:N"),
+    ("PBXIM_FAILPOINT", "explode", "record:FILE"),
+    ("PBXIM_LOG", "postgresql://localhost/pbxim", "sqlite:var/log.db"),
+    ("PBXIM_LOG", "sqlite:elsewhere.db", "sqlite:var/log.db"),
+    ("PBXIM_DATABASE", "postgresql://localhost/pbxim", "nothing"),
+    ("PBXIM_AMQP", "amqp://localhost", "nothing"),
+    ("PBXIM_STRIPE_SECRET_KEY", "garbage", "a test key"),
     ("PBXIM_STRIPE_SECRET_KEY", "sk_live_1", "a test key"),
     ("PBXIM_STRIPE_SECRET_KEY", "rk_live_1", "a test key"),
     ("PBXIM_STRIPE_PUBLISHABLE_KEY", "pk_live_1", "a test key"),
@@ -86,6 +99,18 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, wrong: str, al
     assert error.param == name
     assert name in error.detail
     assert allowed in error.detail
+
+
+def test_the_log_may_be_named_where_it_lies_anyway() -> None:
+    named = {"PBXIM_DATA": "/srv/pbxim", "PBXIM_LOG": "sqlite:/srv/pbxim/log.db"}
+
+    assert config.load(SANDBOX | named).data == Path("/srv/pbxim")
+
+
+def test_a_name_that_is_no_setting_is_pointed_out() -> None:
+    environ = {"PBXIM_PORT": "80", "PBXIM_TEST_CHROMIUM": "x", "PBXIM_DATA": "y", "HOME": "z"}
+
+    assert config.unknown(environ) == ["PBXIM_PORT"]
 
 
 def test_live_starts_with_everything_real() -> None:

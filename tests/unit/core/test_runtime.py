@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from shared.application import Order
-from shared.errors import Broken, Conflict, Unavailable
-from shared.platform import AdvanceClock, ClockAdvanced, CommandRefused, StartInstallation
+from shared.errors import Broken, Conflict, Refusal, Unavailable
+from shared.platform import (
+    PLATFORM,
+    AdvanceClock,
+    ClockAdvanced,
+    CommandRefused,
+    InstallationStarted,
+    StartInstallation,
+)
 from shared.refusals import refusal
 from shared.runtime import Progress, Runtime
 from tests.support.boxes import BoxFilled, EmptyBox, FillBox, LabelBox, box_service
@@ -101,6 +108,13 @@ def test_the_clock_is_advanced_forward_only_and_for_good(world: World) -> None:
     again = world.restart()
     assert (again.runtime.clock.now() - again.machine.now()).total_seconds() == 60
     again.close()
+
+
+def test_the_clock_of_a_live_installation_is_never_advanced() -> None:
+    live = PLATFORM.fold(PLATFORM.initial, [InstallationStarted(mode="live")])
+
+    with pytest.raises(Refusal, match="route_unknown"):
+        PLATFORM.decide(AdvanceClock(offset_seconds=60), live)
 
 
 # ── Progress ──────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,69 @@
+"""What the product refuses to start with, in words that say what to change."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.demo import refuse_demo
+from services import gateway
+from services.gateway import keys
+from services.gateway.app import create_app
+from services.gateway.surroundings import STAFF_ACCOUNT
+from shared.errors import Broken
+from tests.support.product import ROOT
+from tests.support.worlds import World
+
+
+def start(data: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Starts the product as ``make run`` does; it is expected to end by itself."""
+    ours = {"PBXIM_MODE": "sandbox", "PBXIM_HTTP": "127.0.0.1:0", "PBXIM_DATA": str(data)}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.embedded"],
+        cwd=ROOT,
+        env=os.environ | ours | more,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_data_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = start(tmp_path / "file" / "var")
+    assert ended.returncode == 1
+    assert "PBXIM_DATA" in ended.stderr
+    assert "a folder that can be made and written" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_name_that_is_no_setting_is_pointed_out_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = start(tmp_path / "file" / "var", PBXIM_PORT="80")
+    assert "PBXIM_PORT is no setting" in ended.stderr
+    assert "PBXIM_HTTP" in ended.stderr
+
+
+def test_another_key_file_is_found_out_at_the_start(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.application.codec._keyring.make_key("acct_1")
+    world.close()
+    (tmp_path / "master.key").unlink()
+    with pytest.raises(Broken, match="PBXIM_KEY_FILE is not the key file"):
+        World(tmp_path)
+
+
+def test_live_refuses_the_accounts_of_a_demo(tmp_path: Path) -> None:
+    world = World(tmp_path, [gateway.spec()])
+    create_app(world.runtime, world.client)
+    refuse_demo(world.assembly)
+    where = {"account_id": STAFF_ACCOUNT, "role": "staff", "name": "demo", "now": 0}
+    keys.make(world.state, "key_demo_staff", **where)
+    with pytest.raises(Broken, match="demo accounts"):
+        refuse_demo(world.assembly)
+    world.close()
