@@ -138,14 +138,17 @@ def require_action(command: RequireAction, state: Order) -> Sequence[Event]:
 
 
 def report_confirmation(command: ReportConfirmation, state: Order) -> Sequence[Event]:
-    """Each report has billing look at the charge again: the first may have come too early.
+    """Each report has billing look at the charge again: the first may have come too early. The
+    provider's own report may have come first; then there is nothing new in this one.
 
-    Raises ``order_unknown`` and ``nothing_to_confirm``.
+    Raises ``order_unknown``, and ``nothing_to_confirm`` where the bank never asked.
     """
     if state.status == NEW or state.account_id != command.account_id:
         raise refusal("order_unknown")
-    if state.status != ACTION_REQUIRED or state.charge_id is None:
+    if state.expires_at is None or state.charge_id is None:
         raise refusal("nothing_to_confirm")
+    if state.status != ACTION_REQUIRED:
+        return []
     return [
         OrderConfirmationReported(
             order_id=command.order_id, account_id=state.account_id, charge_id=state.charge_id

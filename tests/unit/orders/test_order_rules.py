@@ -222,6 +222,12 @@ class TestTheBanksStep:
     def test_an_order_that_asks_for_nothing_takes_no_report(self, history: tuple[Any, ...]) -> None:
         given(AGGREGATE, *history).when(CONFIRM).refused("nothing_to_confirm")
 
+    @pytest.mark.parametrize("then", ["paid", "failed"])
+    def test_a_report_after_the_provider_s_own_is_nothing_new(self, then: str) -> None:
+        outcome = {"paid": f.PAID, "failed": f.FAILED}[then]
+
+        given(AGGREGATE, *WAITING["action_required"], outcome).when(CONFIRM).then()
+
     def test_another_accounts_order_is_unknown(self) -> None:
         stranger = replace(CONFIRM, account_id="acct_2")
 
