@@ -140,9 +140,10 @@ def assemble(
 
 
 def make_folder(settings: Settings) -> None:
-    """Makes the data folder if it is not there. Raises ``setting_invalid`` where it cannot be."""
+    """Makes the data folder if it is not there, for nobody else to read. Raises ``setting_invalid``
+    where that cannot be."""
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=settings.data).close()
     except OSError as error:
         if error.errno == errno.ENOSPC:

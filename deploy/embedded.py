@@ -32,7 +32,7 @@ from shared.errors import PbxError
 
 _log = logging.logger("embedded")
 _THREADS = 64  # 16 waiters, 32 event streams, and room for everybody else.
-_MOST_BODY_BYTES = 64 * 1024 * 1024  # The application itself refuses at 10 MB, readably.
+_MOST_BODY_BYTES = 64 * 1024 * 1024  # The application itself refuses less, readably.
 _GARBAGE = (50_000, 20, 50)  # Batches of events are many short-lived objects without cycles.
 _SWITCH_SECONDS = 0.002  # The engine must not keep a page waiting for the interpreter.
 

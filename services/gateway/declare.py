@@ -91,6 +91,11 @@ class Operation:
         """Whether there is a JSON body."""
         return "body" in inspect.signature(self.view).parameters
 
+    @property
+    def takes_file(self) -> bool:
+        """Whether the body is something larger than JSON."""
+        return self.body is not None and "application/json" not in self.body["content"]
+
 
 class Routes:
     """The operations of one resource."""

@@ -69,7 +69,9 @@ def valid_key(text: str | None) -> str | None:
 
 def fingerprint(path: str, body: bytes) -> bytes:
     """What makes two requests the same. No body and ``{}`` are."""
-    return hashlib.sha256(path.encode() + b"\0" + (body.strip() or b"{}")).digest()
+    mark = hashlib.sha256(path.encode() + b"\0")
+    mark.update(body.strip() or b"{}")
+    return mark.digest()
 
 
 class Answers:

@@ -27,6 +27,7 @@ from shared.rpc import CallContext
 _log = logging.logger("gateway")
 
 MOST_BYTES = 10 * 1024 * 1024
+_MOST_JSON_BYTES = 1024 * 1024  # Far over any of ours; each byte of it is some of our memory.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SLOW_STATUS = 500
@@ -56,8 +57,14 @@ def _open() -> None:
     trace = request.headers.get("traceparent", "")
     g.traceparent = trace if _TRACEPARENT.fullmatch(trace) else ""
     g.bound = structlog.contextvars.bind_contextvars(request_id=g.request_id)
-    if (request.content_length or 0) > MOST_BYTES:
-        raise refusal("body_too_large", f"At most {MOST_BYTES} bytes are accepted.")
+    most = _most_bytes()
+    if (request.content_length or 0) > most:
+        raise refusal("body_too_large", f"At most {most} bytes are accepted.")
+
+
+def _most_bytes() -> int:
+    operation = operation_of(_view()) if request.url_rule is not None else None
+    return MOST_BYTES if operation is not None and operation.takes_file else _MOST_JSON_BYTES
 
 
 def _admit() -> None:

@@ -119,8 +119,9 @@ def _of_http(error: HTTPException) -> Response:
 
 def of_validation(error: ValidationError, where: str = "") -> e.PbxError:
     """What pydantic complains of, in our codes. An unknown field is named before anything else."""
-    faults = [_fault(detail, where) for detail in error.errors(include_url=False)]
-    if any(detail["type"] == "json_invalid" for detail in error.errors(include_url=False)):
+    details = error.errors(include_url=False, include_input=False)  # The input may be large.
+    faults = [_fault(detail, where) for detail in details]
+    if any(detail["type"] == "json_invalid" for detail in details):
         return refusal("malformed_json", faults[0]["detail"])
     main = next((f for f in faults if f["code"] == "unknown_field"), faults[0])
     return refusal(main["code"], main["detail"], param=main["param"], errors=tuple(faults))

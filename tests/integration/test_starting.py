@@ -42,6 +42,11 @@ def test_a_data_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_the_data_folder_is_made_for_nobody_else_to_read(tmp_path: Path) -> None:
+    World(tmp_path / "var").close()
+    assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_name_that_is_no_setting_is_pointed_out_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ended = start(tmp_path / "file" / "var", PBXIM_PORT="80")

@@ -80,13 +80,26 @@ def test_an_empty_field_of_a_search_form_says_nothing(site: Site) -> None:
     assert site.caller("acct_1").get(path).status_code == 200
 
 
-def test_a_body_over_ten_megabytes_is_refused_unread(site: Site) -> None:
-    answer = site.caller("acct_1").ask(
+@pytest.mark.parametrize(
+    ("path", "media_type", "most"),
+    [
+        ("/v1/stock/imports", "text/csv", 10 * 1024 * 1024),
+        ("/v1/users", "application/json", 1024 * 1024),
+        ("/v1/users", "text/csv", 1024 * 1024),
+        ("/login", "application/json", 1024 * 1024),
+        ("/nowhere", "text/csv", 1024 * 1024),
+    ],
+)
+def test_a_body_that_is_too_large_is_refused_unread(
+    site: Site, path: str, media_type: str, most: int
+) -> None:
+    answer = site.staff().ask(
         "POST",
-        "/v1/users",
-        content_type="application/json",
-        environ_overrides={"CONTENT_LENGTH": str(10 * 1024 * 1024 + 1)},
+        path,
+        content_type=media_type,
+        environ_overrides={"CONTENT_LENGTH": str(most + 1)},
     )
+    assert str(most) in problem(answer)["detail"]
     assert code(answer) == "body_too_large"
     assert answer.status_code == 413
 
