@@ -66,6 +66,7 @@ class Embedded:
             sockets=[listening],
             threads=_THREADS,
             clear_untrusted_proxy_headers=True,
+            **_proxy(self.settings.trusted_proxy),
             max_request_body_size=_MOST_BODY_BYTES,
         )
         threading.Thread(target=self._serve, name="http", daemon=True).start()
@@ -85,6 +86,12 @@ class Embedded:
         # Closing the socket is how waitress is told to end.
         with contextlib.suppress(OSError):
             self._server.run()
+
+
+def _proxy(trusted: str | None) -> dict[str, Any]:
+    # Without TLS of our own there is a proxy wherever customers come from outside.
+    headers = {"trusted_proxy_headers": {"x-forwarded-for"}, "trusted_proxy_count": 1}
+    return {"trusted_proxy": trusted, **headers} if trusted else {}
 
 
 def _listen(settings: Settings) -> socket.socket:

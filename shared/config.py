@@ -51,6 +51,7 @@ class Settings:
     numbers_held: int
     quarantine_days: int
     rate_limit: str
+    trusted_proxy: str | None
     failpoint: str | None
 
     @property
@@ -187,6 +188,7 @@ def _read(env: _Reader) -> Settings:
         numbers_held=env.whole("PBXIM_NUMBERS_HELD", 100, 1, 100_000),
         quarantine_days=env.whole("PBXIM_QUARANTINE_DAYS", 45, 0, 3650),
         rate_limit=env.form("PBXIM_RATE_LIMIT", "200 per second", *_RATE),
+        trusted_proxy=env.maybe("PBXIM_TRUSTED_PROXY"),
         failpoint=env.form("PBXIM_FAILPOINT", "", *_FAILPOINT) or None,
     )
 

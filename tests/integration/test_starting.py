@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from deploy.demo import refuse_demo
+from deploy.embedded import Embedded
 from services import gateway
 from services.gateway import keys
 from services.gateway.app import create_app
 from services.gateway.surroundings import STAFF_ACCOUNT
+from shared import config
 from shared.errors import Broken
-from tests.support.product import ROOT
+from tests.support.product import ROOT, ApiClient
 from tests.support.worlds import World
 
 
@@ -72,3 +74,23 @@ def test_live_refuses_the_accounts_of_a_demo(tmp_path: Path) -> None:
     with pytest.raises(Broken, match="demo accounts"):
         refuse_demo(world.assembly)
     world.close()
+
+
+@pytest.mark.parametrize(("trusted", "last"), [("", 429), ("127.0.0.1", 200)])
+def test_visitors_behind_a_trusted_proxy_are_told_apart(
+    tmp_path: Path, trusted: str, last: int
+) -> None:
+    """Limits count per address: else one visitor's wrong passwords would lock all others out."""
+    environ = {"MODE": "sandbox", "HTTP": "127.0.0.1:0", "DATA": str(tmp_path / "var")}
+    more = {"STRIPE_SECRET_KEY": "sk_test_1", "RATE_LIMIT": "2 per hour", "TRUSTED_PROXY": trusted}
+    settings = config.load({f"PBXIM_{name}": found for name, found in (environ | more).items()})
+    running = Embedded(settings, demo=False)
+    running.start()
+    visitor = ApiClient(running.settings.base_url, "")
+
+    def look(address: str) -> int:
+        return visitor.ask("GET", "/livez", headers={"X-Forwarded-For": address}).status
+
+    found = [look(address) for address in ("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2")]
+    running.stop()
+    assert found == [200, 200, 429, last]
