@@ -78,7 +78,7 @@ class Embedded:
         if self._server is not None:
             self._server.close()
         if self.assembly is not None:
-            self.assembly.stop(0.7)
+            self.assembly.stop(0.5)
         if self._child is not None:
             self._child.stop()
 

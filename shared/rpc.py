@@ -6,9 +6,11 @@ errors through ``to_wire``. Every method takes the context first; a call without
 
 from __future__ import annotations
 
+import functools
+import inspect
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -109,11 +111,45 @@ class _Request(msgspec.Struct):
 
 
 def dispatch(method: Callable[..., Any], request: bytes) -> Any:
-    """Runs one call from its bytes. Raises ``context_missing`` for a call without context."""
+    """Runs one call from its bytes. Raises ``context_missing`` for a call without context, and
+    ``unknown_field``, ``missing_field``, ``invalid_value`` for arguments that do not fit."""
     try:
         parsed = msgspec.json.decode(request, type=_Request)
     except msgspec.DecodeError as error:
         raise refusal("context_missing", f"The call cannot be read: {error}.") from error
     if parsed.context is None:
         raise refusal("context_missing")
-    return method(parsed.context, **parsed.arguments)
+    return method(parsed.context, **_fitting(method, parsed.arguments))
+
+
+def _fitting(method: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = _parameters(getattr(method, "__func__", method))
+    if wanted is None:
+        return dict(given)
+    for name in given.keys() - wanted.keys():
+        raise refusal("unknown_field", f"There is no {name}.", param=name)
+    for name in (n for n, one in wanted.items() if one.needed and n not in given):
+        raise refusal("missing_field", f"{name} is missing.", param=name)
+    return {name: _converted(name, found, wanted[name].kind) for name, found in given.items()}
+
+
+def _converted(name: str, found: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        raise refusal("invalid_value", f"{name}: {error}.", param=name) from None
+
+
+class _Parameter(NamedTuple):
+    kind: Any
+    needed: bool
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> dict[str, _Parameter] | None:
+    # None: it takes whatever comes. Otherwise all but the object itself and the context.
+    signature = inspect.signature(function, eval_str=True)
+    if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+        return None
+    rest = list(signature.parameters.values())[2:]
+    return {p.name: _Parameter(p.annotation, p.default is p.empty) for p in rest}

@@ -21,8 +21,6 @@ def items_from(data: Sequence[dict[str, Any]] | None) -> tuple[Item, ...]:
 
 
 def _item(one: dict[str, Any]) -> Item:
-    if not isinstance(one, dict):
-        raise refusal("items_invalid", "An item is an object.", param="items")
     if unknown := sorted(set(one) - _ITEM_FIELDS):
         raise refusal("unknown_field", f"An item has no {unknown[0]}.", param="items")
     quantity = one.get("quantity", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -40,6 +41,11 @@ class Echo:
     def crash(self, _ctx: CallContext) -> None:
         """A mistake of the program."""
         raise ZeroDivisionError
+
+    @rpc
+    def count(self, _ctx: CallContext, names: Sequence[str], most: int | None = None) -> int:
+        """Takes only what fits."""
+        return min(len(names), most or len(names))
 
     def hidden(self, _ctx: CallContext) -> str:
         """Not for others."""
@@ -82,13 +88,35 @@ def test_what_the_service_raises_is_raised_here(client: LocalClient, code: str) 
     assert (error.errors, error.retry_after) == (({"param": "y"},), 2.0)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "param"),
+    [
+        ({}, "missing_field", "names"),
+        ({"names": ["a"], "least": 1}, "unknown_field", "least"),
+        ({"names": "a"}, "invalid_value", "names"),
+        ({"names": ["a", 5]}, "invalid_value", "names"),
+        ({"names": None}, "invalid_value", "names"),
+        ({"names": ["a"], "most": "1"}, "invalid_value", "most"),
+        ({"names": ["a"], "most": 1.5}, "invalid_value", "most"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_by_name(
+    client: LocalClient, arguments: dict[str, Any], code: str, param: str
+) -> None:
+    with pytest.raises(PbxError) as raised:
+        client.call("echo", "count", context(), **arguments)
+
+    assert (raised.value.code, raised.value.param) == (code, param)
+    assert client.call("echo", "count", context(), names=["a", "b"], most=1) == 1
+
+
 def test_a_mistake_of_the_program_is_not_dressed_up(client: LocalClient) -> None:
     with pytest.raises(ZeroDivisionError):
         client.call("echo", "crash", context())
 
 
 def test_only_marked_methods_can_be_called(client: LocalClient) -> None:
-    assert set(methods(Echo())) == {"echo", "fail", "crash"}
+    assert set(methods(Echo())) == {"echo", "fail", "crash", "count"}
     with pytest.raises(KeyError):
         client.call("echo", "hidden", context())
 

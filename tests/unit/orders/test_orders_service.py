@@ -518,7 +518,7 @@ class TestWhoMayWhat:
             ({}, "items_invalid"),
             ({"items": []}, "items_invalid"),
             ({"quote_id": "qt_1", "items": [{"offer_id": "off"}]}, "items_invalid"),
-            ({"items": ["off"]}, "items_invalid"),
+            ({"items": ["off"]}, "invalid_value"),
             ({"items": [{"offer_id": "off", "quantity": 11}]}, "quantity_invalid"),
             ({"items": [{"offer_id": "off", "quantity": "2"}]}, "quantity_invalid"),
             ({"items": [{"offer_id": "off", "quantity": True}]}, "quantity_invalid"),
