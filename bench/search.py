@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ from bench.product import Api, running
 from bench.questions import CONTAINS, mixed, questions
 from bench.report import Figure, check
 from bench.run import Run
-from bench.truth import Question, Truth
+from bench.truth import Question, Truth, agree
 from deploy.embedded import Embedded
 from services.inventory.projections import fold_city
 from shared.eventlog.sqlite import SqliteLog
@@ -28,7 +29,6 @@ from shared.rpc import OWNER, CallContext
 _BUYERS = 12
 _RATE = 50.0
 _CHECKED = 2  # Of each kind, page by page.
-_PATIENCE = 5.0
 Ask = Callable[[Question], dict[str, Any]]
 
 
@@ -164,14 +164,9 @@ def _bare(question: Question) -> tuple[str, list[Any]]:
 
 def _verify(ask: Ask, asked: dict[str, list[Question]], truth: Truth, log: SqliteLog) -> None:
     """Some of each kind, all their pages, against a count of every single number."""
-    truth.learn(log)
     for some in asked.values():
         for question in some[:_CHECKED]:
-            wanted = truth.answer(question)
-            end = time.monotonic() + _PATIENCE  # The view may be a moment behind the buyers.
-            while (found := _all_pages(ask, question)) != wanted:
-                check(time.monotonic() < end, f"{question}: {found} instead of {wanted}")
-                time.sleep(0.1)
+            agree(partial(_all_pages, ask, question), question, truth, log)
 
 
 def _all_pages(ask: Ask, question: Question) -> dict[str, int]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from bench.report import check
 from shared.eventlog import EventLog
 
 _PAGE = 10_000
+_PATIENCE = 5.0
+_PAUSE = 0.1
 _READ = {"NumberBlockStocked", "NumberHeld", "NumberReleased"}
 Question = dict[str, Any]
 
@@ -53,6 +57,31 @@ class Truth:
         first = int(block["block_id"])
         numbers = range(first, first + block["count"])
         return (n for n in numbers if digits in str(n) and n not in self.taken)
+
+
+def agree(
+    ask: Callable[[], dict[str, int]],
+    question: Question,
+    truth: Truth,
+    log: EventLog,
+    patience: float = _PATIENCE,
+) -> None:
+    """Asks until the answer is the truth at that moment; wrong for so many seconds is a wrong
+    answer. Numbers go on being taken when the customers are quiet (a new account's free number is
+    on its way), and the view may be a moment behind: so neither side is kept for the next try."""
+    end = time.monotonic() + patience
+    while True:
+        truth.learn(log)
+        found, wanted = ask(), truth.answer(question)
+        if found == wanted:
+            return
+        check(time.monotonic() < end, f"{question}: {_difference(found, wanted)}")
+        time.sleep(_PAUSE)
+
+
+def _difference(found: dict[str, int], wanted: dict[str, int]) -> str:
+    unlike = sorted(o for o in found.keys() | wanted.keys() if found.get(o) != wanted.get(o))
+    return ", ".join(f"{o} has {found.get(o, 0)} instead of {wanted.get(o, 0)}" for o in unlike)
 
 
 def _fits(block: dict[str, Any], question: Question) -> bool:
