@@ -52,7 +52,7 @@ class Codec:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
         self._plain: dict[tuple[str, int], Callable[[bytes], Any]] = {}
-        self._twins: dict[str, type[msgspec.Struct]] = {}
+        self._sealed: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {}
 
     def encode(self, message: object, event_id: bytes) -> bytes:
         """The stored payload of an event."""
@@ -72,18 +72,22 @@ class Codec:
         kind = EVENTS.get(name)
         if kind is None:
             return None
-        if version == kind.version and not kind.sealed_fields:
-            plain = self._plain[name, version] = msgspec.json.Decoder(kind.cls).decode
-            return plain(payload)
-        return self._decode_slowly(kind, version, payload, event_id)
+        if version != kind.version:
+            return self._decode_old(kind, version, payload, event_id)
+        if kind.sealed_fields:
+            return self._open(kind, self._stored_form(kind).decode(payload), event_id)
+        plain = self._plain[name, version] = msgspec.json.Decoder(kind.cls).decode
+        return plain(payload)
 
-    def _decode_slowly(self, kind: EventType, version: int, payload: bytes, event_id: bytes) -> Any:
+    def _decode_old(self, kind: EventType, version: int, payload: bytes, event_id: bytes) -> Any:
         data = _upcast(kind, version, _plain_decoder.decode(payload))
         if not kind.sealed_fields:
             return msgspec.convert(data, kind.cls)
-        twin = msgspec.convert(data, self._twin(kind))
-        fields = {name: getattr(twin, name) for name in twin.__struct_fields__}
-        subject = str(data[kind.sealed_under or ""])
+        return self._open(kind, msgspec.convert(data, self._stored_form(kind).type), event_id)
+
+    def _open(self, kind: EventType, stored: msgspec.Struct, event_id: bytes) -> Any:
+        fields = msgspec.structs.asdict(stored)
+        subject = str(fields[kind.sealed_under or ""])
         for name in kind.sealed_fields:
             if fields[name] is not None:
                 context = _context(event_id, name)
@@ -98,15 +102,15 @@ class Codec:
                 data[name] = seal(self._keyring, subject, data[name], _context(event_id, name))
         return data
 
-    def _twin(self, kind: EventType) -> type[msgspec.Struct]:
-        # The same fields with the sealed ones as text: what is really in the payload.
-        found = self._twins.get(kind.name)
+    def _stored_form(self, kind: EventType) -> msgspec.json.Decoder[msgspec.Struct]:
+        found = self._sealed.get(kind.name)
         if found is None:
-            found = self._twins[kind.name] = _make_twin(kind)
+            found = self._sealed[kind.name] = msgspec.json.Decoder(_stored_type(kind))
         return found
 
 
-def _make_twin(kind: EventType) -> type[msgspec.Struct]:
+def _stored_type(kind: EventType) -> type[msgspec.Struct]:
+    # The same fields with the sealed ones as text: what is really in the payload.
     hints = get_type_hints(kind.cls)
     fields = [
         (f.name, str | None if f.name in kind.sealed_fields else hints[f.name], _default(f))
