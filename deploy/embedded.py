@@ -106,11 +106,16 @@ def _listen(settings: Settings) -> socket.socket:
     return listening
 
 
+def tune_interpreter() -> None:
+    """Sets Python for this product: many short-lived objects, and threads that wait for pages."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.set_threshold(*_GARBAGE)
+
+
 def main() -> None:
     """Runs until Ctrl-C or SIGTERM."""
     began = time.monotonic()
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.set_threshold(*_GARBAGE)
+    tune_interpreter()
     settings = _settings()
     logging.set_up(settings.log_level, as_json=settings.log_json)
     failpoints.arm(settings.failpoint)
