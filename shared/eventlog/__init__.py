@@ -105,7 +105,16 @@ def digest(stream: str, version: int, category: str, event: NewEvent) -> bytes:
     Each field is preceded by its length in bytes as 4 bytes, big-endian. Whole numbers are decimal
     text. Golden vectors: ``tests/contract/golden/digests.json``.
     """
-    head = (event.event_id, stream, str(version), category, event.account_id, event.type)
-    tail = (str(event.schema_version), event.payload, event.metadata)
-    raws = [field.encode() if isinstance(field, str) else field for field in (*head, *tail)]
-    return hashlib.sha256(b"".join(len(raw).to_bytes(4, "big") + raw for raw in raws)).digest()
+    fields = (
+        event.event_id,
+        stream.encode(),
+        b"%d" % version,
+        category.encode(),
+        event.account_id.encode(),
+        event.type.encode(),
+        b"%d" % event.schema_version,
+        event.payload,
+        event.metadata,
+    )
+    prefixed = [len(field).to_bytes(4, "big") + field for field in fields]
+    return hashlib.sha256(b"".join(prefixed)).digest()

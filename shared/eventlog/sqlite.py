@@ -40,6 +40,7 @@ CREATE TRIGGER IF NOT EXISTS event_no_replace BEFORE INSERT ON event
 _COLUMNS = ", ".join(Recorded._fields)
 _INSERT = f"INSERT INTO event VALUES ({', '.join('?' * len(Recorded._fields))})"  # nosec B608  # No input.
 _BUSY_SECONDS = 30
+_WAL_PAGES = 4000  # 16 MB: pages that many commits change are copied into the file once.
 _STREAMS_AT_ONCE = 500
 _JOBS_AT_ONCE = 256
 
@@ -97,10 +98,8 @@ class SqliteLog:
 
     def read_streams(self, streams: Iterable[str]) -> dict[str, list[Recorded]]:
         """See ``EventLog.read_streams``."""
-        names = iter(sorted(set(streams)))
         found: dict[str, list[Recorded]] = {}
-        while some := list(islice(names, _STREAMS_AT_ONCE)):
-            marks = ", ".join("?" * len(some))
+        for some, marks in _marked(sorted(set(streams))):
             rows = self._read(f"WHERE stream IN ({marks}) ORDER BY stream, version", some)
             found |= {stream: list(group) for stream, group in groupby(rows, lambda r: r.stream)}
         return found
@@ -129,7 +128,7 @@ class SqliteLog:
         jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _JOBS_AT_ONCE))]
         try:
             with self._translated(), self._transaction() as connection:
-                _Commit(connection).take(jobs)
+                _Commit(connection, jobs).run()
         except BaseException as error:
             for job in jobs:  # It belongs to every caller in this commit.
                 job.outcomes, job.error = None, error
@@ -165,6 +164,7 @@ class SqliteLog:
             )
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         self._opened.append(connection)
         return connection
 
@@ -174,6 +174,12 @@ class SqliteLog:
             yield
         except sqlite3.OperationalError as error:
             raise translate(error) from error
+
+
+def _marked(names: Iterable[str]) -> Iterator[tuple[list[str], str]]:
+    rest = iter(names)
+    while some := list(islice(rest, _STREAMS_AT_ONCE)):
+        yield some, ", ".join("?" * len(some))
 
 
 def translate(error: sqlite3.OperationalError) -> Exception:
@@ -187,23 +193,35 @@ def translate(error: sqlite3.OperationalError) -> Exception:
 
 
 class _Commit:
-    """One transaction: writes entries, handing out positions from the head on."""
+    """One transaction: judges entries on the streams as they are, handing out positions from the
+    head on, and writes all rows at once."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
         self._connection = connection
+        self._jobs = jobs
         found = connection.execute("SELECT max(position) FROM event").fetchone()
         self._head = int(found[0] or 0)
+        self._streams = self._load()
+        self._rows: list[Recorded] = []
 
-    def take(self, jobs: Sequence[_Job]) -> None:
-        for job in jobs:
+    def run(self) -> None:
+        for job in self._jobs:
             try:
-                job.outcomes = [self._write(entry) for entry in job.entries]
+                job.outcomes = [self._take(entry) for entry in job.entries]
             except Broken as error:  # This caller's mistake; the others' events are fine.
                 job.error = error
+        self._connection.executemany(_INSERT, self._rows)
 
-    def _write(self, entry: Entry) -> Appended | Conflict:
-        query = "SELECT event_id, position FROM event WHERE stream = ?"
-        known = dict(self._connection.execute(query, (entry.stream,)).fetchall())
+    def _load(self) -> dict[str, dict[bytes, int]]:
+        streams: dict[str, dict[bytes, int]] = {e.stream: {} for j in self._jobs for e in j.entries}
+        for some, marks in _marked(streams):
+            query = f"SELECT stream, event_id, position FROM event WHERE stream IN ({marks})"  # nosec B608  # Marks only.
+            for stream, event_id, position in self._connection.execute(query, some):
+                streams[stream][event_id] = position
+        return streams
+
+    def _take(self, entry: Entry) -> Appended | Conflict:
+        known = self._streams[entry.stream]
         found = [known[e.event_id] for e in entry.events if e.event_id in known]
         if len(found) == len(entry.events):
             return Appended(tuple(found))
@@ -211,11 +229,12 @@ class _Commit:
             return Conflict(entry.stream, entry.expected_version, len(known))
         if found:
             raise refusal("event_id_clash", f"Only a part of the events is in {entry.stream}.")
-        return self._insert(entry)
+        return self._add(entry, known)
 
-    def _insert(self, entry: Entry) -> Appended:
+    def _add(self, entry: Entry, known: dict[bytes, int]) -> Appended:
         rows = list(_rows(self._head, entry, micros_since_epoch()))
-        self._connection.executemany(_INSERT, rows)
+        known.update((row.event_id, row.position) for row in rows)
+        self._rows += rows
         self._head += len(rows)
         return Appended(tuple(row.position for row in rows))
 
