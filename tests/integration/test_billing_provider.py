@@ -85,6 +85,15 @@ def test_without_a_connection_nothing_was_sent(
         call(replace(settings, stripe_api_base=base), asked)
 
 
+def test_a_proxy_of_the_environment_is_used(
+    settings: Settings, asked: ChargeRequested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", settings.stripe_api_base or "")
+    monkeypatch.setenv("no_proxy", "")
+    behind = replace(settings, stripe_api_base="http://no-such-host.invalid")
+    assert send(behind, asked).status == "succeeded"
+
+
 @pytest.mark.parametrize("key", [None, "sk_test_wrong"])
 def test_without_a_proper_key_nothing_was_sent(
     settings: Settings, asked: ChargeRequested, key: str | None
