@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, Table, select
+from sqlalchemy import Select, Table, bindparam, select
 
 from services.billing.domain.charge_state import OPEN
 from services.billing.projections import account, card, charge, default_card
@@ -36,14 +36,17 @@ def accounts(views: Store, limit: int, after: str | None) -> Answer:
 
 def cards(views: Store, account_id: str) -> list[Answer]:
     """The cards of an account in the order they were added."""
-    query = (
-        select(card, default_card.c.payment_method_id.label("default_id"))
-        .join(default_card, default_card.c.account_id == card.c.account_id, isouter=True)
-        .where(card.c.account_id == account_id)
-        .order_by(card.c.position)
-    )
     with views.read() as connection:
-        return [_card(row) for row in connection.execute(query).mappings()]
+        found = connection.execute(_cards, {"of": account_id}).mappings()
+        return [_card(row) for row in found]
+
+
+_cards = (
+    select(card, default_card.c.payment_method_id.label("default_id"))
+    .join(default_card, default_card.c.account_id == card.c.account_id, isouter=True)
+    .where(card.c.account_id == bindparam("of"))
+    .order_by(card.c.position)
+)
 
 
 def is_being_charged(views: Store, payment_method_id: str) -> bool:

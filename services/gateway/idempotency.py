@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from flask import Response
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from services.gateway.state import idempotency as table
 from shared import failpoints
@@ -91,9 +91,9 @@ class Answers:
         Raises ``idempotency_key_reused`` and ``idempotency_key_in_use``.
         """
         with self._state.write() as connection:
-            row = connection.execute(select(table).where(_is(asked))).first()
+            row = connection.execute(_finding, _of(asked)).first()
             if row is None:
-                connection.execute(insert(table).values(_new(asked, now)))
+                connection.execute(_adding, _new(asked, now))
                 return Running(asked, 1)
             runs = row.running_until > now and Running(asked, row.attempt) not in self._unkept
             _check(row, asked, runs=runs)
@@ -112,14 +112,21 @@ class Answers:
 
     def _finish(self, running: Running, answer: Response, code: str | None) -> None:
         failpoints.reach("answer.before")
-        values: dict[str, Any] | None = {"running_until": 0}
-        if answer.status_code < _SERVER_ERROR:
-            kept = answer.status_code not in _NOT_KEPT and code not in _NOT_KEPT_CODES
-            values = {"answer": self._stored(running.asked, answer)} if kept else None
-        mine = _is(running.asked) & (table.c.attempt == running.attempt)
+        ending, values = self._ending(running, answer, code)
+        mine = _of(running.asked) | {"my_attempt": running.attempt}
         with self._state.write() as connection:
-            connection.execute(_end(running, values).where(mine))
+            connection.execute(ending, mine | values)
         failpoints.reach("answer.after")
+
+    def _ending(
+        self, running: Running, answer: Response, code: str | None
+    ) -> tuple[Any, dict[str, Any]]:
+        if answer.status_code >= _SERVER_ERROR:
+            return _giving_up, {}
+        if answer.status_code not in _NOT_KEPT and code not in _NOT_KEPT_CODES:
+            return _keeping, {"answer": self._stored(running.asked, answer)}
+        # After an earlier attempt that may have done something, the request stays bound to its key.
+        return (_freeing if running.attempt == 1 else _giving_up), {}
 
     def _stored(self, asked: Asked, answer: Response) -> bytes:
         # Encrypted: an answer may show a new API key or a person's name.
@@ -157,12 +164,21 @@ def give_up_running(state: Store) -> None:
         connection.execute(update(table).where(unanswered).values(running_until=0))
 
 
-def _is(asked: Asked) -> Any:
-    return (
-        (table.c.account_id == asked.account_id)
-        & (table.c.route == asked.route)
-        & (table.c.key == asked.key)
-    )
+def _of(asked: Asked) -> dict[str, Any]:
+    return {"its_account": asked.account_id, "its_route": asked.route, "its_key": asked.key}
+
+
+_its_row = (
+    (table.c.account_id == bindparam("its_account"))
+    & (table.c.route == bindparam("its_route"))
+    & (table.c.key == bindparam("its_key"))
+)
+_mine = _its_row & (table.c.attempt == bindparam("my_attempt"))
+_finding = select(table).where(_its_row)
+_adding = insert(table)
+_keeping = update(table).where(_mine).values(answer=bindparam("answer"))
+_giving_up = update(table).where(_mine).values(running_until=0)
+_freeing = delete(table).where(_mine)
 
 
 def _new(asked: Asked, now: int) -> dict[str, Any]:
@@ -187,12 +203,5 @@ def _check(row: Row[Any], asked: Asked, *, runs: bool) -> None:
 
 def _take_over(connection: Connection, row: Row[Any], asked: Asked, now: int) -> Running:
     values = {"attempt": row.attempt + 1, "running_until": now + RUNNING_SECONDS}
-    connection.execute(update(table).where(_is(asked)).values(values))
+    connection.execute(update(table).where(_its_row).values(values), _of(asked))
     return Running(asked, row.attempt + 1)
-
-
-def _end(running: Running, values: dict[str, Any] | None) -> Any:
-    if values is not None:
-        return update(table).values(values)
-    # After an earlier attempt that may have done something, the request stays bound to its key.
-    return delete(table) if running.attempt == 1 else update(table).values(running_until=0)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import Request, session
 from flask_wtf.csrf import validate_csrf
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from wtforms.validators import ValidationError
 
 from services.gateway.state import api_key, first, hashed
@@ -142,12 +142,16 @@ def check_csrf(request: Request) -> None:
         raise refusal("csrf_failed") from error
 
 
+_valid_key = select(api_key).where(
+    api_key.c.hash == bindparam("wanted"), api_key.c.revoked_at.is_(None)
+)
+
+
 def _by_key(header: str, state: Store) -> Caller:
     scheme, _, secret = header.partition(" ")
     row = None
     if scheme.lower() == "bearer" and secret.strip().startswith(KEY_PREFIX):
-        wanted = select(api_key).where(api_key.c.hash == hashed(secret.strip()))
-        row = first(state, wanted.where(api_key.c.revoked_at.is_(None)))
+        row = first(state, _valid_key, wanted=hashed(secret.strip()))
     if row is None:
         raise refusal("not_authenticated", "The API key is unknown, revoked or malformed.")
     return Caller(id=row.id, account_id=row.account_id, role=row.role, by="key")

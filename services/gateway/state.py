@@ -127,10 +127,10 @@ def signing_key(state: Store) -> str:
     return str(found)
 
 
-def first(state: Store, query: Any) -> Row[Any] | None:
-    """The first row of a query."""
+def first(state: Store, query: Any, **wanted: Any) -> Row[Any] | None:
+    """The first row of a query, with the values of its parameters."""
     with state.read() as connection:
-        return connection.execute(query).first()
+        return connection.execute(query, wanted).first()
 
 
 def rows(state: Store, query: Any) -> list[Row[Any]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from services.inventory.matching import taken_among
 from services.inventory.messages import Item, Place, Terms
@@ -73,6 +73,12 @@ def free_terms(terms: Terms) -> Terms:
     )
 
 
+_one_offer = select(offer).where(offer.c.offer_id == bindparam("wanted"))
+_its_blocks = (
+    select(block).where(block.c.offer_id == bindparam("wanted"), ON_SALE).order_by(block.c.first)
+)
+
+
 def offer_of(connection: Connection, item: Item) -> Row[Any] | None:
     """The offer an item asks for. Raises ``offer_unknown``, ``offer_changed`` (its blocks are sold
     at other terms now) and ``number_gone`` (a number that is not for sale); ``None`` where no free
@@ -81,7 +87,7 @@ def offer_of(connection: Connection, item: Item) -> Row[Any] | None:
         return _cheapest(connection, item.free_in)
     if item.number is not None:
         return _offer_of_number(connection, item.number)
-    found = connection.execute(select(offer).where(offer.c.offer_id == item.offer_id)).first()
+    found = connection.execute(_one_offer, {"wanted": item.offer_id}).first()
     if found is None:
         raise refusal("offer_unknown", f"There is no offer {item.offer_id}.", param="items")
     if found.blocks == 0:
@@ -157,8 +163,7 @@ def _numbers(
         found = _block_of(connection, item.number)
         numbers = iter([(int(item.number), found.block_id)] if found is not None else [])
     else:
-        query = select(block).where(block.c.offer_id == offer_id, ON_SALE)
-        blocks = list(connection.execute(query.order_by(block.c.first)))
+        blocks = list(connection.execute(_its_blocks, {"wanted": offer_id}))
         numbers = _in_order(blocks) if item.free_in else _shuffled(blocks, seed)
     yield from _untaken(connection, numbers)
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, or_, select
 
 from services.inventory.digits import containing
 from services.inventory.projections import ON_SALE, block, taken
@@ -70,6 +70,9 @@ def taken_among(connection: Connection, numbers: Iterable[int]) -> set[int]:
     """Those of the numbers that are not available."""
     rest, gone = iter(numbers), set[int]()
     while some := [f"+{n}" for n in islice(rest, _ASK_AT_ONCE)]:
-        query = select(taken.c.number).where(taken.c.number.in_(some))
-        gone.update(int(number) for number in connection.execute(query).scalars())
+        found = connection.execute(_taken, {"some": some}).scalars()
+        gone.update(map(int, found))
     return gone
+
+
+_taken = select(taken.c.number).where(taken.c.number.in_(bindparam("some", expanding=True)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from services.inventory.candidates import offer_of
 from services.inventory.domain.hold_rules import check_items
@@ -33,9 +33,11 @@ def check(connection: Connection, settings: Settings, items: Sequence[Item]) -> 
 
 def check_held(connection: Connection, settings: Settings, ask: AskHold) -> None:
     """Refuses a quote by which an account would hold too many numbers: ``too_many_held``."""
-    mine = (taken.c.account_id == ask.account_id) & (taken.c.status == "held")
-    held = connection.execute(select(func.count()).where(mine)).scalar_one()
+    held = connection.execute(_held, {"of": ask.account_id}).scalar_one()
     wanted = sum(item.quantity for item in ask.items)
     if held + wanted > settings.numbers_held:
         detail = f"You hold {held} numbers; at most {settings.numbers_held} at once."
         raise refusal("too_many_held", detail)
+
+
+_held = select(func.count()).where(taken.c.account_id == bindparam("of"), taken.c.status == "held")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Select, false, or_, select
+from sqlalchemy import Connection, Select, String, bindparam, false, or_, select
 
 from services.orders.number_rows import folded, number_json
 from services.orders.order_rows import order_json
@@ -22,9 +22,22 @@ _PRINTED = re.compile(r"[\d\s()+./\-\u2010-\u2015\u00a0]*\d[\d\s()+./\-\u2010-\u
 
 def find_order(views: Store, account_id: str | None, order_id: str) -> Row | None:
     """The row of an order, if it is this account's."""
-    query = select(customer_order).where(customer_order.c.order_id == order_id)
     with views.read() as connection:
-        return _first(connection, _of_account(query, customer_order.c.account_id, account_id))
+        row = (
+            connection.execute(_one_order, {"wanted": order_id, "of": account_id})
+            .mappings()
+            .first()
+        )
+    return None if row is None else dict(row)
+
+
+def _order_statement() -> Select[Any]:
+    of = bindparam("of", type_=String)
+    allowed = or_(of.is_(None), customer_order.c.account_id == of)
+    return select(customer_order).where(customer_order.c.order_id == bindparam("wanted"), allowed)
+
+
+_one_order = _order_statement()  # Asked several times while an order is waited for.
 
 
 def list_orders(
