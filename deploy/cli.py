@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from deploy.assembly import all_specs, assemble
+from deploy.staff import invite_staff
 from shared import config, logging
 from shared.clock import MachineClock
 from shared.codec import decode_meta
@@ -27,7 +28,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 events = typer.Typer(no_args_is_help=True, help="What happened.")
 parked = typer.Typer(no_args_is_help=True, help="Events that could not be handled.")
 projections = typer.Typer(no_args_is_help=True, help="Read models.")
-for name, group in (("events", events), ("parked", parked), ("projections", projections)):
+staff = typer.Typer(no_args_is_help=True, help="The people of the back office.")
+for name, group in (
+    ("events", events),
+    ("parked", parked),
+    ("projections", projections),
+    ("staff", staff),
+):
     app.add_typer(group, name=name)
 
 _AT_ONCE = 1000
@@ -180,6 +187,19 @@ def rebuild_projections() -> None:
                 bar.update(0)
             bar.update(head // len(assembly.projections()))
     assembly.close()
+
+
+@staff.command("invite")
+def invite_staff_member(
+    email: str,
+    *,
+    name: Annotated[str, typer.Option(help="How the person is called.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Invites somebody to the back office: prints the link with which to choose a password."""
+    link = invite_staff(config.load({"PBXIM_MODE": "sandbox"} | config.environment()), email, name)
+    _say({"link": link} if as_json else link, as_json=as_json)
+    _talk("The link works once, for 7 days. Who has it is staff: hand it over in person.")
 
 
 @app.command("demo")

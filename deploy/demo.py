@@ -110,10 +110,7 @@ def _person(
         passwords.hashing_places(),
     )
     new = NewUser(id=f"{_USER}{role}", account_id=account_id, email=email, name=name, role=role)
-    people.invite(new, now)
-    with runtime.state.write() as connection:
-        link = tokens.issue(connection, tokens.INVITATION, new.id, now)
-    people.set_password(tokens.INVITATION, link, password, now)
+    people.set_password(tokens.INVITATION, people.invite_by_link(new, now), password, now)
     key = keys.make(
         runtime.state,
         f"{_KEY}{role}",

@@ -31,9 +31,14 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
 
+def invitation_link(public_url: str, token: str) -> str:
+    """Where an invited person chooses a password. It works once, for 7 days."""
+    return f"{public_url}/invitations/{token}"
+
+
 def invitation(public_url: str, account_id: str, to: str, token: str) -> Mail:
     """Asks somebody to choose a password. The link works once, for 7 days."""
-    link = f"{public_url}/invitations/{token}"
+    link = invitation_link(public_url, token)
     text = (
         "Hello,\n\nyou have been invited to PBX.IM Numbers. Choose a password within 7 days:\n\n"
         f"{link}\n\nIf you did not expect this mail, nothing needs to be done.\n"
