@@ -6,6 +6,7 @@ import unicodedata
 from datetime import datetime
 from typing import Any
 
+from services.orders.domain.periods import first_periods
 from services.orders.domain.tenure import ACTIVE
 from services.orders.messages import NumberDescribed, NumberPurchased
 from services.orders.order_rows import time_json
@@ -18,9 +19,11 @@ EVENTS = (NumberPurchased, NumberDescribed, RouteConfigured, LabelsChanged)
 _FEES = ("setup_fee", "monthly_fee", "per_minute", "connect_fee")
 
 
-def purchased(e: NumberPurchased, at: datetime, position: int) -> Row:
-    """The row of a new tenure. ``begun_at`` is the log position that orders lists."""
+def purchased(e: NumberPurchased, at: datetime, position: int, zone: str = "UTC") -> Row:
+    """The row of a new tenure. ``begun_at`` is the log position that orders lists; days are those
+    of the account's time zone."""
     terms, place = e.terms, e.place
+    periods = first_periods(at, zone, terms.monthly_fee, terms.min_period_months)
     return {
         "num_id": e.num_id,
         "number": e.number,
@@ -32,6 +35,7 @@ def purchased(e: NumberPurchased, at: datetime, position: int) -> Row:
         "country": place.country,
         "region": place.region,
         "city": place.city,
+        "city_key": folded(place.city),
         "area_code": place.area_code,
         "type": place.type,
         "status": ACTIVE,
@@ -45,6 +49,9 @@ def purchased(e: NumberPurchased, at: datetime, position: int) -> Row:
         "connect_fee": terms.connect_fee,
         "min_period_months": terms.min_period_months,
         "billing_increments": terms.billing_increments,
+        "start_date": periods.start.isoformat(),
+        "paid_until": periods.paid_until.isoformat() if periods.paid_until else None,
+        "min_period_ends": periods.min_ends.isoformat(),
         "description": "",
         "description_version": 1,
         "labels": [],
@@ -105,7 +112,9 @@ def number_json(row: Row) -> Row:
         **fees,
         "min_period_months": row["min_period_months"],
         "billing_increments": row["billing_increments"],
-        "paid_until": None,
+        "start_date": row["start_date"],
+        "paid_until": row["paid_until"],
+        "min_period_ends": row["min_period_ends"],
         "created_at": time_json(row["created_at"]),
         "updated_at": time_json(row["updated_at"]),
         "position": row["position"],

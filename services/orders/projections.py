@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
 )
 
+from services.billing.messages import AccountOpened
 from services.orders import number_rows, order_rows
 from services.orders.messages import NumberPurchased, OrderPlaced
 from shared.consumers.projections import Projection
@@ -53,6 +54,13 @@ customer_order = Table(
     Index("order_by_account", "account_id", "placed_at"),
     Index("order_by_status", "account_id", "status", "placed_at"),
 )
+# When something about an account's orders was written last: what a page that is open asks.
+order_account = Table(
+    "order_account",
+    _ORDERS,
+    Column("account_id", String, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
 
 _NUMBERS = MetaData()
 tenure = Table(
@@ -68,6 +76,7 @@ tenure = Table(
     Column("country", String, nullable=False),
     Column("region", String, nullable=False),
     Column("city", String, nullable=False),
+    Column("city_key", String, nullable=False),  # Without case and accents, to sort by.
     Column("area_code", String, nullable=False),
     Column("type", String, nullable=False),
     Column("status", String, nullable=False),
@@ -81,6 +90,9 @@ tenure = Table(
     Column("connect_fee", BigInteger, nullable=False),
     Column("min_period_months", Integer, nullable=False),
     Column("billing_increments", String, nullable=False),
+    Column("start_date", String, nullable=False),  # ISO 8601, as all days of this row.
+    Column("paid_until", String),
+    Column("min_period_ends", String, nullable=False),
     Column("description", String, nullable=False),
     Column("description_version", Integer, nullable=False),
     Column("labels", JSON, nullable=False),
@@ -93,7 +105,17 @@ tenure = Table(
     Column("position", BigInteger, nullable=False),
     Index("tenure_by_account", "account_id", "begun_at"),
     Index("tenure_by_number", "number", "begun_at"),
+    Index("tenure_by_status", "account_id", "status", "country"),
 )
+# The account's time zone, and when something about its numbers was written last.
+number_account = Table(
+    "number_account",
+    _NUMBERS,
+    Column("account_id", String, primary_key=True),
+    Column("time_zone", String, nullable=False),
+    Column("position", BigInteger, nullable=False),
+)
+_NO_ZONE = "UTC"
 
 
 def _fold_order(event: Happened, rows: Rows) -> None:
@@ -103,25 +125,41 @@ def _fold_order(event: Happened, rows: Rows) -> None:
     elif message.order_id and rows.get(customer_order, message.order_id) is not None:
         row = rows.change(customer_order, message.order_id)
         order_rows.change(row, message, event.at, event.position)
+    else:
+        return  # A quote is a hold without an order.
+    rows.put(order_account, {"account_id": message.account_id, "position": event.position})
 
 
 def _order_of(message: Any) -> Iterable[tuple[Table, Key]]:
-    if message.order_id:  # A quote is a hold without an order.
+    if message.order_id:
         yield customer_order, (message.order_id,)
 
 
 def _fold_number(event: Happened, rows: Rows) -> None:
     message = event.message
+    zone = _zone(message, rows)
     if isinstance(message, NumberPurchased):
-        rows.put(tenure, number_rows.purchased(message, event.at, event.position))
-        return
-    row = rows.change(tenure, message.num_id)
-    number_rows.change(row, message, event.at, event.position, event.stored.version)
+        rows.put(tenure, number_rows.purchased(message, event.at, event.position, zone))
+    elif not isinstance(message, AccountOpened):
+        row = rows.change(tenure, message.num_id)
+        number_rows.change(row, message, event.at, event.position, event.stored.version)
+    known = {"account_id": message.account_id, "time_zone": zone, "position": event.position}
+    rows.put(number_account, known)
+
+
+def _zone(message: Any, rows: Rows) -> str:
+    if isinstance(message, AccountOpened):
+        return message.time_zone
+    known = rows.get(number_account, message.account_id)
+    return known["time_zone"] if known else _NO_ZONE
 
 
 def _tenure_of(message: Any) -> Iterable[tuple[Table, Key]]:
-    yield tenure, (message.num_id,)
+    yield number_account, (message.account_id,)
+    if not isinstance(message, AccountOpened):
+        yield tenure, (message.num_id,)
 
 
-ORDERS = Projection("orders", 1, _ORDERS, order_rows.EVENTS, _fold_order, _order_of)
-NUMBERS = Projection("numbers", 1, _NUMBERS, number_rows.EVENTS, _fold_number, _tenure_of)
+_NUMBER_EVENTS = (AccountOpened, *number_rows.EVENTS)
+ORDERS = Projection("orders", 2, _ORDERS, order_rows.EVENTS, _fold_order, _order_of)
+NUMBERS = Projection("numbers", 2, _NUMBERS, _NUMBER_EVENTS, _fold_number, _tenure_of)

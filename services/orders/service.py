@@ -16,6 +16,7 @@ from services.orders.messages import (
     RequestRefund,
 )
 from services.orders.projections import NUMBERS, ORDERS
+from services.orders.sorting import Place, sorting
 from shared.application import Done, Order
 from shared.errors import PbxError
 from shared.ids import derived_id
@@ -89,10 +90,12 @@ class OrdersService:
         status: str | None = None,
         limit: int = 20,
         after: str | None = None,
+        statuses: Sequence[str] | None = None,
     ) -> dict[str, Any]:
         """The account's orders, newest first: ``{data, next}``. Raises ``invalid_cursor``."""
         self._runtime.fresh(ctx, _ORDERS)
-        return views.list_orders(self._runtime.views, _listed(ctx), status, limit, after)
+        chosen = statuses if status is None else [status]
+        return views.list_orders(self._runtime.views, _listed(ctx), chosen, limit, after)
 
     @rpc
     def confirm_payment(self, ctx: CallContext, order_id: str) -> dict[str, Any]:
@@ -139,22 +142,37 @@ class OrdersService:
     def list_numbers(  # The filters of the API.
         self,
         ctx: CallContext,
-        status: str | None = None,
-        country: str | None = None,
-        type: str | None = None,  # noqa: A002  # The field's name in the API.
-        sms: bool | None = None,  # noqa: FBT001  # By name across RPC.
-        q: str | None = None,
-        label: str | None = None,
         limit: int = 20,
         after: str | None = None,
+        before: str | None = None,
+        sort: str | None = None,
+        **wanted: Any,
     ) -> dict[str, Any]:
-        """The account's numbers, newest first: ``{data, next}``. ``q``: digits in any printed form,
-        or text of description and labels. Raises ``invalid_cursor``."""
+        """The account's numbers, newest first unless sorted by ``number``, ``type``, ``city``,
+        ``sms``, ``channels``, ``monthly_cost``, ``paid_until``, ``origin``, ``status`` or
+        ``added`` (``-city``: the other way round): ``{data, next, previous}``. ``wanted`` are the
+        filters of ``count_numbers``, and ``status`` or ``statuses``. Raises ``invalid_cursor``,
+        ``invalid_value``."""
         self._runtime.fresh(ctx, _NUMBERS)
-        region = country.upper() if country else None
-        equal = {"status": status, "country": region, "type": type, "sms": sms}
-        wanted = views.numbers_where(equal, label, q)
-        return views.list_numbers(self._runtime.views, _listed(ctx), wanted, limit, after)
+        where = views.numbers_where(**wanted)
+        order, place = sorting(sort), Place(after, before)
+        return views.list_numbers(self._runtime.views, _listed(ctx), where, order, limit, place)
+
+    @rpc
+    def count_numbers(self, ctx: CallContext, **wanted: Any) -> dict[str, Any]:
+        """How many numbers and orders there are by status: ``{numbers, orders, countries,
+        change}``, the last as in ``last_change``. Filters: ``country``, ``type``, ``sms``,
+        ``label``, and ``q``: digits in any printed form, several numbers, or text of description
+        and labels."""
+        self._runtime.fresh(ctx, _NUMBERS, _ORDERS)
+        where = views.numbers_where(**wanted)
+        return views.count_numbers(self._runtime.views, _listed(ctx), where)
+
+    @rpc
+    def last_change(self, ctx: CallContext) -> str:
+        """A text that is another one as soon as something about the account's numbers or orders
+        has changed. Made to be asked every few seconds: it never waits."""
+        return views.last_change(self._runtime.views, _listed(ctx))
 
     @rpc
     def set_description(

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, bindparam, false, or_, select
+from sqlalchemy import (
+    Connection,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    or_,
+    select,
+)
 
 from services.orders.number_rows import folded, number_json
+from services.orders.number_search import matches
 from services.orders.order_rows import order_json
 from services.orders.paging import newest_first
-from services.orders.projections import customer_order, tenure
+from services.orders.projections import customer_order, number_account, order_account, tenure
+from services.orders.sorting import Place, Sorting, page_of
 from shared.errors import Refusal
 from shared.phone import parse_e164
 from shared.stores import Store
 
 Row = dict[str, Any]
-_PRINTED = re.compile(r"[\d\s()+./\-\u2010-\u2015\u00a0]*\d[\d\s()+./\-\u2010-\u2015\u00a0]*")
 
 
 def find_order(views: Store, account_id: str | None, order_id: str) -> Row | None:
@@ -41,12 +52,16 @@ _one_order = _order_statement()  # Asked several times while an order is waited 
 
 
 def list_orders(
-    views: Store, account_id: str | None, status: str | None, limit: int, after: str | None
+    views: Store,
+    account_id: str | None,
+    statuses: Sequence[str] | None,
+    limit: int,
+    after: str | None,
 ) -> Row:
-    """A page of orders, newest first."""
+    """A page of orders of these statuses (``None`` for any), newest first."""
     query = _of_account(select(customer_order), customer_order.c.account_id, account_id)
-    if status is not None:
-        query = query.where(customer_order.c.status == status)
+    if statuses is not None:
+        query = query.where(customer_order.c.status.in_(statuses))
     with views.read() as connection:
         rows, cursor = newest_first(connection, query, customer_order.c.placed_at, limit, after)
     return {"data": [order_json(row) for row in rows], "next": cursor}
@@ -69,40 +84,92 @@ def _named(number_or_id: str) -> Any:
 
 
 def list_numbers(
-    views: Store, account_id: str | None, wanted: Any, limit: int, after: str | None
+    views: Store,
+    account_id: str | None,
+    wanted: Sequence[Any],
+    order: Sorting,
+    limit: int,
+    place: Place,
 ) -> Row:
-    """A page of numbers that meet a condition (``numbers_where``), newest first."""
+    """A page of numbers that meet a condition (``numbers_where``): ``{data, next, previous}``."""
     query = _of_account(select(tenure), tenure.c.account_id, account_id).where(*wanted)
     with views.read() as connection:
-        rows, cursor = newest_first(connection, query, tenure.c.begun_at, limit, after)
-    return {"data": [number_json(row) for row in rows], "next": cursor}
+        found = page_of(connection, query, order, limit, place)
+    return {
+        "data": [number_json(row) for row in found["rows"]],
+        "next": found["next"],
+        "previous": found["previous"],
+    }
 
 
-def numbers_where(equal: dict[str, Any], label: str | None, q: str | None) -> list[Any]:
-    """The condition of a list of numbers. ``equal``: columns and values, ``None`` for any."""
+def numbers_where(
+    *,
+    status: str | None = None,
+    statuses: Sequence[str] | None = None,
+    country: str | None = None,
+    type: str | None = None,  # noqa: A002  # The field's name in the API.
+    sms: bool | None = None,
+    label: str | None = None,
+    q: str | None = None,
+) -> list[Any]:
+    """The condition of a list of numbers; ``None`` is any."""
+    region = country.upper() if country else None
+    equal = {"status": status, "country": region, "type": type, "sms": sms}
     parts = [tenure.c[name] == value for name, value in equal.items() if value is not None]
+    if statuses is not None:
+        parts.append(tenure.c.status.in_(statuses))
     if label is not None:
         parts.append(tenure.c.label_keys.contains(f"\n{folded(label)}\n", autoescape=True))
     if q is not None and q.strip():
-        parts.append(_matches(q.strip()))
+        parts.append(matches(q.strip()))
     return parts
 
 
-def _matches(q: str) -> Any:
-    text = tenure.c.searched.contains(folded(q), autoescape=True)
-    if not _PRINTED.fullmatch(q):
-        return text
-    return or_(text, *_has_digits(re.sub(r"\D", "", q.replace("(0)", ""))))
+def count_numbers(views: Store, account_id: str | None, wanted: Sequence[Any]) -> Row:
+    """How many numbers meet a condition, and orders there are, by status; the countries of all
+    numbers; and ``change``, as ``last_change`` says it."""
+    with views.read() as connection:
+        groups = connection.execute(_groups(account_id, wanted)).all()
+        orders = connection.execute(_orders_by_status(account_id)).all()
+        change = _last_change(connection, account_id)
+    numbers: dict[str, int] = {}
+    for status, _, count in groups:
+        numbers[status] = numbers.get(status, 0) + count
+    return {
+        "numbers": {status: count for status, count in numbers.items() if count},
+        "orders": {status: count for status, count in orders},  # noqa: C416  # Rows are no pairs.
+        "countries": sorted({country for _, country, _ in groups}),
+        "change": change,
+    }
 
 
-def _has_digits(digits: str) -> Iterator[Any]:
-    yield tenure.c.digits.contains(digits)
-    # As printed: 00 before the calling code, or one trunk zero before the national number. (Italian
-    # numbers keep theirs: the first condition finds them.)
-    if digits.startswith("00") and digits[2:]:
-        yield tenure.c.digits.startswith(digits[2:])
-    elif digits.startswith("0") and digits[1:]:
-        yield tenure.c.national.startswith(digits[1:])
+def last_change(views: Store, account_id: str | None) -> str:
+    """Changes whenever something about the account's numbers or orders did. The two views are
+    filled independently, so it names the log position of each one's last change."""
+    with views.read() as connection:
+        return _last_change(connection, account_id)
+
+
+def _groups(account_id: str | None, wanted: Sequence[Any]) -> Select[Any]:
+    # Without a condition an index alone answers this.
+    count = func.sum(case((and_(*wanted), 1), else_=0)) if wanted else func.count()
+    query = select(tenure.c.status, tenure.c.country, count)
+    query = query.group_by(tenure.c.status, tenure.c.country)
+    return _of_account(query, tenure.c.account_id, account_id)
+
+
+def _orders_by_status(account_id: str | None) -> Select[Any]:
+    query = select(customer_order.c.status, func.count()).group_by(customer_order.c.status)
+    return _of_account(query, customer_order.c.account_id, account_id)
+
+
+def _last_change(connection: Connection, account_id: str | None) -> str:
+    places = []
+    for table in (number_account, order_account):
+        query = select(func.max(table.c.position))
+        query = _of_account(query, table.c.account_id, account_id)
+        places.append(connection.execute(query).scalar() or 0)
+    return ".".join(map(str, places))
 
 
 def _of_account(query: Select[Any], column: Any, account_id: str | None) -> Select[Any]:

@@ -15,12 +15,12 @@ from flask import g, request
 from services.gateway import buying, texts
 from services.gateway.identity import Who
 from services.gateway.pages.declare import Answer, Pages
-from services.gateway.pages.formats import months_later
 from services.gateway.pages.paths import go, with_query
 from services.gateway.pages.rendering import formats, known_problem, page
 from services.gateway.pages.search_query import query_from
 from services.gateway.schemas.buying import OrderBody
 from services.gateway.surroundings import ask, gateway, order
+from shared.days import months_later
 from shared.errors import PbxError, Refusal
 
 PAGES = Pages()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -137,11 +136,3 @@ def _groups(digits: int) -> str:
     if digits <= _SHORT:
         return "X" * digits
     return f"{'X' * (digits // 2)} {'X' * (digits - digits // 2)}"
-
-
-def months_later(day: date, months: int) -> date:
-    """The same day of a later month, clamped to the month's end (31 Jan → 28 Feb)."""
-    years, month = divmod(day.month - 1 + months, 12)
-    year = day.year + years
-    last = calendar.monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(day.day, last))

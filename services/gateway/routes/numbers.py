@@ -141,10 +141,11 @@ def _call_routing(route: dict[str, Any]) -> dict[str, Any]:
 
 def _billing(found: dict[str, Any]) -> dict[str, Any]:
     return {
-        "start_date": (found.get("created_at") or "")[:10] or None,
+        "start_date": found.get("start_date"),
         "paid_until": found.get("paid_until"),
         "monthly_cost": found["monthly_cost"],
         "minute_cost_inbound": found.get("per_minute"),
         "billing_increments": found.get("billing_increments"),
         "min_period_months": found.get("min_period_months"),
+        "min_period_ends": found.get("min_period_ends"),
     }

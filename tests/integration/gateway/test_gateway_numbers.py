@@ -34,6 +34,9 @@ def test_a_number_is_found_by_e164_and_by_id(owner: Caller) -> None:
     assert plain["status"] == "active"
     assert plain["call_routing"]["max_channels"] == 2
     assert plain["billing"]["monthly_cost"] == {"amount": "1.26", "currency": "USD"}
+    # The world's clock stands at 31 January: the next month begins on the 28th.
+    assert (plain["billing"]["start_date"], row["paid_until"]) == ("2026-01-31", "2026-02-27")
+    assert plain["billing"]["paid_until"] == plain["billing"]["min_period_ends"] == "2026-02-27"
 
 
 def test_description_and_labels_are_changed_and_shown_at_once(owner: Caller) -> None:

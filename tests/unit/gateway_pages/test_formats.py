@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.gateway.pages.formats import Formats, formats_for, months_later
+from services.gateway.pages.formats import Formats, formats_for
+from shared.days import months_later
 
 NEW_YORK = formats_for({"country": "US", "time_zone": "America/New_York"})
 BERLIN = formats_for({"country": "DE", "time_zone": "Europe/Berlin"})

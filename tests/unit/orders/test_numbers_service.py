@@ -250,7 +250,7 @@ class TestLists:
         seen: list[str] = []
         with world.views.read() as connection:
             for q in (None, "5550", "front"):
-                where = views.numbers_where({"country": "US"}, None, q)
+                where = views.numbers_where(country="US", q=q)
                 query = (
                     tenure.select()
                     .where(tenure.c.account_id == f.ACCOUNT, tenure.c.begun_at < 10, *where)
