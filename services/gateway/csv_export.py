@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -34,12 +34,20 @@ COLUMNS = (
 
 def text(rows: Iterable[Mapping[str, Any]]) -> str:
     """The rows of /numbers with a header line."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
+    return "".join(lines(rows))
+
+
+def lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The same, line by line."""
+    yield _line(COLUMNS)
     for row in rows:
         flat = _flat(row)
-        writer.writerow([safe(flat.get(name)) for name in COLUMNS])
+        yield _line([safe(flat.get(name)) for name in COLUMNS])
+
+
+def _line(cells: Iterable[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerow(cells)
     return out.getvalue()
 
 

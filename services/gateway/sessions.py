@@ -25,6 +25,8 @@ IDLE_SECONDS = 30 * 60
 LONGEST_SECONDS = 12 * 3600
 _TOUCH_SECONDS = 60
 _ID_BYTES = 32
+# What a page asks by itself keeps no session alive: else one that stays open would never end.
+BACKGROUND = "Pbx-Background"
 
 
 class ServerSession(dict[str, Any], SessionMixin):
@@ -48,7 +50,8 @@ class ServerSessions(SessionInterface):
     def open_session(self, app: Flask, request: Request) -> ServerSession:  # noqa: ARG002  # Flask's.
         """The session of a request; an empty one without a valid cookie."""
         name = request.cookies.get(self.cookie)
-        return ServerSession(self._find(name) if name else None)
+        by_person = BACKGROUND not in request.headers
+        return ServerSession(self._find(name, touch=by_person) if name else None)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Nothing to do: login and logout write rows and cookies themselves."""
@@ -80,7 +83,7 @@ class ServerSessions(SessionInterface):
             samesite="Lax",
         )
 
-    def _find(self, name: str) -> Row[Any] | None:
+    def _find(self, name: str, *, touch: bool) -> Row[Any] | None:
         now = self._now()
         query = (
             select(table, user_table.c.account_id, user_table.c.role, user_table.c.email)
@@ -91,7 +94,7 @@ class ServerSessions(SessionInterface):
             .where(table.c.created_at > now - LONGEST_SECONDS)
         )
         row = first(self._state, query)
-        if row is not None and now - row.seen_at >= _TOUCH_SECONDS:
+        if touch and row is not None and now - row.seen_at >= _TOUCH_SECONDS:
             self._touch(row, now)
         return row
 

@@ -15,8 +15,12 @@ from services.gateway.pages import (
     checkout,
     errors,
     home,
+    live,
+    number,
     numbers,
+    numbers_csv,
     orders,
+    port_in,
     rendering,
     search,
     sign_in,
@@ -24,7 +28,8 @@ from services.gateway.pages import (
 )
 from services.gateway.surroundings import Gateway
 
-_MODULES = (home, sign_in, welcome, numbers, search, checkout, orders, cards, assets)
+_LISTS = (numbers, numbers_csv, live, number, port_in)
+_MODULES = (home, sign_in, welcome, *_LISTS, search, checkout, orders, cards, assets)
 
 
 def register(app: Flask, _surroundings: Gateway) -> None:

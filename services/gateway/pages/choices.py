@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.gateway import texts
+from services.gateway.pages.formats import Formats
 
 Choices = list[tuple[str, str]]
 
@@ -20,9 +21,9 @@ def statuses(offered: Iterable[str]) -> Choices:
     return [(status, texts.text(f"number.status.{status}")) for status in offered]
 
 
-def countries(offered: Iterable[Mapping[str, Any]]) -> Choices:
+def countries(formats: Formats, codes: Iterable[str]) -> Choices:
     """Countries by name."""
-    return sorted(((c["code"], c["name"]) for c in offered), key=lambda pair: pair[1])
+    return sorted(((code, formats.country(code)) for code in codes), key=lambda pair: pair[1])
 
 
 def regions(country: Mapping[str, Any] | None) -> Choices:

@@ -21,6 +21,7 @@ from shared.regions import region_name
 
 _NANP = 1
 _SHORT = 4
+_DAY_LENGTH = len("2026-02-27")
 # The types of libphonenumber that an example is taken from (contract.md section 2).
 _KINDS = {
     "geographic": (Kind.FIXED_LINE,),
@@ -54,8 +55,11 @@ class Formats:
 
     def day(self, value: str | date) -> str:
         """A calendar day; of an instant, the day it is in the account's zone."""
-        found = value if isinstance(value, date) else self._local(value)
-        return str(format_date(found, "long", locale=self.locale))
+        return str(format_date(self._day(value), "long", locale=self.locale))
+
+    def short_day(self, value: str | date) -> str:
+        """A calendar day for a table: ``27 Feb 2026``."""
+        return str(format_date(self._day(value), "d MMM y", locale=self.locale))
 
     def today(self, now: datetime) -> date:
         """The day it is in the account's zone."""
@@ -95,6 +99,11 @@ class Formats:
         return texts.text(
             "word.expires.on", month=f"{card['exp_month']:02d}", year=card["exp_year"]
         )
+
+    def _day(self, value: str | date) -> date:
+        if isinstance(value, str) and len(value) == _DAY_LENGTH:
+            return date.fromisoformat(value)
+        return value if isinstance(value, date) else self._local(value).date()
 
     def _local(self, value: str | datetime) -> datetime:
         at = value if isinstance(value, datetime) else datetime.fromisoformat(value)

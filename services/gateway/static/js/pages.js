@@ -42,7 +42,8 @@
     if (!part) return;
     const stays = sourceElement && sourceElement.closest && sourceElement.closest('[data-stays]');
     if (moved[id] && !stays) focusOn(part);
-    announceChange(part);
+    // What a page does by itself is announced by who does it.
+    if (!stays || !stays.hasAttribute('data-quiet')) announceChange(part);
   });
 
   document.addEventListener('htmx:error', (event) => {
