@@ -16,6 +16,7 @@ _SIGNS = r"[\d\s()+./\-\u2010-\u2015\u00a0]*"
 _PRINTED = re.compile(rf"{_SIGNS}\d{_SIGNS}")
 _BETWEEN = re.compile(r"[\n\r,;]+|(?<=\d)\s*(?=\+)")
 _WHOLE = 9  # Digits from which one of several numbers is taken for a whole one.
+_FEW = 20  # Among more numbers than these nobody looks for parts of some.
 _MOST = 200
 
 
@@ -47,8 +48,8 @@ def _has_digits(digits: str) -> Iterator[Any]:
 def _any_of(numbers: Sequence[str]) -> Any:
     if len(numbers) > _MOST:
         raise refusal("invalid_value", f"Search for at most {_MOST} numbers at once.", param="q")
-    whole = {n for n in numbers if len(n) >= _WHOLE}
     # Whole numbers are compared as sets: many patterns would each be held against every row.
+    whole = {n for n in numbers if len(n) >= _WHOLE or len(numbers) > _FEW}
     written = whole | {n.removeprefix("00") for n in whole}
     national = whole | {n.removeprefix("0") for n in whole}
     parts = [one for n in numbers if n not in whole for one in _has_digits(n)]

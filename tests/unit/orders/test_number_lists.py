@@ -189,6 +189,13 @@ class TestSeveralNumbers:
 
         assert call(world, "list_numbers", q="125550001, 121255500")["data"] == []
 
+    def test_among_many_numbers_each_is_a_whole_one(self, world: World) -> None:
+        folded(world, 1)
+        few, many = ", ".join(["50001"] * 20), ", ".join(["50001"] * 21)
+
+        assert len(call(world, "list_numbers", q=few)["data"]) == 1
+        assert call(world, "list_numbers", q=many)["data"] == []
+
     def test_text_with_a_comma_is_text(self, world: World) -> None:
         mixed(world)
 
