@@ -139,33 +139,55 @@ class OrdersService:
         return number_rows.number_json(row)
 
     @rpc
-    def list_numbers(  # The filters of the API.
+    def list_numbers(  # noqa: PLR0913  # The filters of the API, the order and the place.
         self,
         ctx: CallContext,
+        *,
+        status: str | None = None,
+        country: str | None = None,
+        type: str | None = None,  # noqa: A002  # The field's name in the API.
+        sms: bool | None = None,
+        q: str | None = None,
+        label: str | None = None,
         limit: int = 20,
         after: str | None = None,
         before: str | None = None,
         sort: str | None = None,
-        **wanted: Any,
+        statuses: Sequence[str] | None = None,
     ) -> dict[str, Any]:
         """The account's numbers, newest first unless sorted by ``number``, ``type``, ``city``,
         ``sms``, ``channels``, ``monthly_cost``, ``paid_until``, ``origin``, ``status`` or
-        ``added`` (``-city``: the other way round): ``{data, next, previous}``. ``wanted`` are the
-        filters of ``count_numbers``, and ``status`` or ``statuses``. Raises ``invalid_cursor``,
-        ``invalid_value``."""
+        ``added`` (``-city``: the other way round): ``{data, next, previous}``. Filters are those of
+        ``count_numbers``, and status. Raises ``invalid_cursor``, ``invalid_value``."""
         self._runtime.fresh(ctx, _NUMBERS)
-        where = views.numbers_where(**wanted)
+        where = views.numbers_where(
+            status=status,
+            statuses=statuses,
+            country=country,
+            type=type,
+            sms=sms,
+            label=label,
+            q=q,
+        )
         order, place = sorting(sort), Place(after, before)
         return views.list_numbers(self._runtime.views, _listed(ctx), where, order, limit, place)
 
     @rpc
-    def count_numbers(self, ctx: CallContext, **wanted: Any) -> dict[str, Any]:
+    def count_numbers(
+        self,
+        ctx: CallContext,
+        *,
+        country: str | None = None,
+        type: str | None = None,  # noqa: A002  # The field's name in the API.
+        sms: bool | None = None,
+        q: str | None = None,
+        label: str | None = None,
+    ) -> dict[str, Any]:
         """How many numbers and orders there are by status: ``{numbers, orders, countries,
-        change}``, the last as in ``last_change``. Filters: ``country``, ``type``, ``sms``,
-        ``label``, and ``q``: digits in any printed form, several numbers, or text of description
-        and labels."""
+        change}``, the last as in ``last_change``. ``q``: digits in any printed form, several
+        numbers, or text of description and labels. Raises ``invalid_value``."""
         self._runtime.fresh(ctx, _NUMBERS, _ORDERS)
-        where = views.numbers_where(**wanted)
+        where = views.numbers_where(country=country, type=type, sms=sms, label=label, q=q)
         return views.count_numbers(self._runtime.views, _listed(ctx), where)
 
     @rpc

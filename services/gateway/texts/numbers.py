@@ -78,7 +78,7 @@ TEXTS: dict[str, str] = {
     "numbers.empty.cancelling.lead": "A cancelled number stays here until its last day of service.",
     "numbers.empty.released.title": "No number was given back",
     "numbers.empty.released.lead": "Numbers you have had before are kept here for your records.",
-    "numbers.nomatch.title": "No number here fits these filters",
+    "numbers.nomatch.title": "No number fits these filters",
     "numbers.nomatch.lead": "Look into the other tabs, or change or clear the filters.",
     # One number
     "number.general": "General",

@@ -185,6 +185,25 @@ def link(page, rel):
     return unescape(found[1]) if found else None
 
 
+@pytest.mark.parametrize("path", ["/numbers", "/numbers?tab=pending&q=518&sort=city"])
+def test_a_page_asks_the_services_four_questions_at_most(shop, visitor, filled, monkeypatch, path):
+    for n in range(60):
+        filled.number(n, "porting", labels=["VIP"])
+    filled.order("charging")
+    client, asked = shop.world.client, []
+    call = client.call
+
+    def counted(service, method, *args, **more):
+        asked.append(method)
+        return call(service, method, *args, **more)
+
+    monkeypatch.setattr(client, "call", counted)
+    visitor.get(path)
+
+    assert {"count_numbers", "list_numbers"} <= set(asked)
+    assert len(asked) <= 4, asked
+
+
 def test_a_cursor_of_another_order_leads_to_the_first_page(visitor, filled):
     answer = visitor.get("/numbers?tab=cancelling&sort=city&after=nonsense")
 
