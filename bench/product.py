@@ -81,9 +81,13 @@ class Product:
         """The demo account."""
         return Api(self.base_url, self._demo["api_key"])
 
+    def staff(self) -> Api:
+        """The back office."""
+        return Api(self.base_url, self._demo["staff_api_key"])
+
     def open_accounts(self, count: int) -> list[str]:
         """The keys of further accounts, each with a card."""
-        staff = Api(self.base_url, self._demo["staff_api_key"])
+        staff = self.staff()
         return [self._open(staff) for _ in range(count)]
 
     def _open(self, staff: Api) -> str:
