@@ -5,16 +5,17 @@ With ``contains`` the count is of matching numbers (``matching.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, select, tuple_
+from sqlalchemy import Connection, Row, and_, select
 
 from services.inventory import matching
-from services.inventory.paging import check_limit, cursor_of, key_after
+from services.inventory.paging import check_limit, cursor_of
 from services.inventory.projections import fold_city, offer
+from services.inventory.sorting import Place, Sorting, sorting_of
 from shared.money import Money
 from shared.stores import Store
 
@@ -55,46 +56,57 @@ class Wanted:
         return and_(*parts)
 
 
-def search(views: Store, wanted: Wanted, limit: int, after: str | None) -> dict[str, Any]:
-    """A page of offers by city, then prefix. Raises ``invalid_cursor``, ``invalid_value``."""
+def search(
+    views: Store, wanted: Wanted, limit: int, after: str | None, sort: str | None = None
+) -> dict[str, Any]:
+    """A page of offers by city, then prefix, or as ``sort`` says (``sorting.py``). Raises
+    ``invalid_cursor``, ``invalid_value``."""
     check_limit(limit)
-    place = key_after(after, len(_ORDER))
+    sorting = sorting_of(sort)
+    place = sorting.place_after(after)
     with views.read() as connection:
-        found = list(islice(_matching(connection, wanted, place, limit), limit + 1))
+        found = list(islice(matches(connection, wanted, sorting, place, limit), limit + 1))
     rows = [offer_row(row, count) for row, count in found[:limit]]
     more = len(found) > limit
-    return {"data": rows, "next": cursor_of(_key(found[limit - 1][0])) if more else None}
+    last = [str(part) for part in sorting.place(*found[limit - 1])] if more else []
+    return {"data": rows, "next": cursor_of(last) if more else None}
 
 
-_ORDER = (offer.c.city_fold, offer.c.prefix, offer.c.offer_id)
-
-
-def _matching(
-    connection: Connection, wanted: Wanted, place: tuple[str, ...] | None, limit: int
+def matches(
+    connection: Connection, wanted: Wanted, sorting: Sorting, place: Place | None, limit: int
 ) -> Iterator[tuple[Row[Any], int]]:
+    """Offers behind a place, with what is available of each; about ``limit`` are read at once."""
+    if wanted.contains and sorting.by_count:
+        yield from sorting.by_counts(_all(connection, wanted, sorting), place)
+        return
     # Offers that only might contain the digits fall out when they are counted, so ask for more.
     at_once = limit + 1 + (_SPARE if wanted.contains else 0)
-    while rows := connection.execute(_page_of(wanted, place).limit(at_once)).all():
-        counts = _counts(connection, wanted, rows)
-        yield from ((row, counts[row.offer_id]) for row in rows if counts.get(row.offer_id))
+    offers = select(offer).where(wanted.where())
+    while rows := connection.execute(sorting.page_of(offers, place).limit(at_once)).all():
+        yield from _counted(connection, wanted, rows)
         if len(rows) < at_once:
             return
-        place = _key(rows[-1])
+        place = sorting.place(rows[-1], rows[-1].available)
 
 
-def _page_of(wanted: Wanted, place: tuple[str, ...] | None) -> Select[Any]:
-    query = select(offer).where(wanted.where()).order_by(*_ORDER)
-    return query if place is None else query.where(tuple_(*_ORDER) > place)
+def _all(
+    connection: Connection, wanted: Wanted, sorting: Sorting
+) -> Iterator[tuple[Row[Any], int]]:
+    offers = sorting.page_of(select(offer).where(wanted.where()), None)
+    yield from _counted(connection, wanted, connection.execute(offers).all())
+
+
+def _counted(
+    connection: Connection, wanted: Wanted, rows: Sequence[Row[Any]]
+) -> Iterator[tuple[Row[Any], int]]:
+    counts = _counts(connection, wanted, rows)
+    yield from ((row, counts[row.offer_id]) for row in rows if counts.get(row.offer_id))
 
 
 def _counts(connection: Connection, wanted: Wanted, rows: Any) -> dict[str, int]:
     if not wanted.contains:
         return {row.offer_id: row.available for row in rows}
     return matching.counts(connection, [row.offer_id for row in rows], wanted.contains)
-
-
-def _key(row: Row[Any]) -> tuple[str, ...]:
-    return (row.city_fold, row.prefix, row.offer_id)
 
 
 def offer_row(row: Any, available: int) -> dict[str, Any]:

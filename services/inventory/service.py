@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from services.inventory import importing, offer_numbers, overview, quotes, search, stock_file
+from services.inventory import (
+    chosen,
+    hints,
+    importing,
+    offer_numbers,
+    overview,
+    quotes,
+    search,
+    stock_file,
+)
 from services.inventory.domain import hold as hold_domain
 from services.inventory.filling import fill
 from services.inventory.messages import AskHold, ExtendHold, ReleaseHold, RequestImport
@@ -41,27 +50,40 @@ class InventoryService:
         self,
         ctx: CallContext,
         country: str,
-        type: str | None = None,  # noqa: A002  # The field's name in the API.
-        region: str | None = None,
-        area_code: str | None = None,
-        city: str | None = None,
-        sms: bool | None = None,  # noqa: FBT001  # By name across RPC.
-        contains: str | None = None,
         limit: int = 20,
         after: str | None = None,
+        sort: str | None = None,
+        **wanted: Any,
     ) -> dict[str, Any]:
-        """Offers with numbers available, by city, then prefix (contract section 2)."""
+        """Offers with numbers available, by city, then prefix (contract section 2), or by another
+        column, the other way round with a minus before its name (``sorting.py``). ``wanted``: type,
+        region, area_code, city, sms, contains."""
         self._runtime.fresh(ctx, _STOCK)
-        wanted = search.Wanted(
-            country=country,
-            type=type,
-            region=region,
-            area_code=area_code,
-            city=city,
-            sms=sms,
-            contains=contains,
-        )
-        return search.search(self._runtime.views, wanted, limit, after)
+        asked = search.Wanted(country=country, **wanted)
+        return search.search(self._runtime.views, asked, limit, after, sort)
+
+    @rpc
+    def suggest_cities(
+        self, ctx: CallContext, country: str, begins: str = "", limit: int = 20, **wanted: Any
+    ) -> list[dict[str, Any]]:
+        """Cities with offers that fit and whose names begin so. ``wanted`` as in a search."""
+        self._runtime.fresh(ctx, _STOCK)
+        asked = search.Wanted(country=country, **wanted)
+        return hints.cities(self._runtime.views, asked, begins, limit)
+
+    @rpc
+    def count_without(self, ctx: CallContext, country: str, **wanted: Any) -> list[dict[str, Any]]:
+        """What a search that finds nothing would find without each of its filters."""
+        self._runtime.fresh(ctx, _STOCK)
+        return hints.without(self._runtime.views, search.Wanted(country=country, **wanted))
+
+    @rpc
+    def look_up_items(self, ctx: CallContext, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What has become of items (as ``hold_numbers`` takes them) that somebody chose: the offer,
+        how many are left, and the account's own hold of a number."""
+        self._runtime.fresh(ctx, _STOCK)
+        wanted = quotes.items_from(items)
+        return chosen.look_up(self._runtime.views, ctx.account_id, wanted)
 
     @rpc
     def list_offer_numbers(
