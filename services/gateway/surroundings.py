@@ -15,7 +15,7 @@ from services.gateway.idempotency import Running
 from services.gateway.limits import Limits
 from services.gateway.metrics import Metrics
 from services.gateway.sweeping import Sweeper
-from services.gateway.waiting import Positions, Waiters
+from services.gateway.waiting import FRESH_SECONDS, Positions, Waiters
 from shared.config import Settings
 from shared.errors import PbxError
 from shared.refusals import refusal
@@ -107,6 +107,15 @@ def order(service: str, method: str, **arguments: Any) -> Any:
         g.log_position = max(g.get("log_position", 0), answer.pop("position", 0) or 0)
         g.at_least = g.log_position
     return answer
+
+
+def catch_up(*views: str) -> None:
+    """Waits once until the views have seen what the caller was told, for a page that asks several
+    times. Those that take too long are said to be behind; the services need not wait again."""
+    progress, position = gateway().runtime.progress, g.get("at_least", 0)
+    if position and not progress.wait_for(views, position, FRESH_SECONDS):
+        g.behind = True
+    g.at_least = 0
 
 
 def require(condition: object, code: str, detail: str = "", **more: Any) -> None:

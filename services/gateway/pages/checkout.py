@@ -15,13 +15,15 @@ from flask import g, request
 from services.gateway import buying, texts
 from services.gateway.identity import Who
 from services.gateway.pages.declare import Answer, Pages
+from services.gateway.pages.formats import amount
 from services.gateway.pages.paths import go, with_query
 from services.gateway.pages.rendering import formats, known_problem, page
 from services.gateway.pages.search_query import query_from
 from services.gateway.schemas.buying import OrderBody
-from services.gateway.surroundings import ask, gateway, order
+from services.gateway.surroundings import ask, context, gateway, order
 from shared.days import months_later
 from shared.errors import PbxError, Refusal
+from shared.money import Money
 
 PAGES = Pages()
 _MINUTE = 60
@@ -107,24 +109,28 @@ def _not_placed(quote_id: str, error: PbxError) -> Answer:
 
 
 def _values(quote: dict[str, Any]) -> dict[str, Any]:
-    cards = ask("billing", "list_payment_methods") if quote["status"] == "open" else []
+    is_open = quote["status"] == "open"
+    cards = ask("billing", "list_payment_methods") if is_open else []
     back = request.args.get("back", "")
     checkout = with_query(f"/checkout/{quote['id']}", back=back)
     return {
         "quote": quote,
         "cards": cards,
-        "free": float(quote["due_now"]["amount"]) == 0,
+        "free": amount(quote["due_now"]).micros == 0,
         "sentence": _sentence(quote),
         "seconds_left": _seconds_left(quote),
         "left": _left(_seconds_left(quote)),
+        "requirements": _requirements(quote) if is_open else [],
         "problem": known_problem(request.args.get("problem")),
         "back": back if back.startswith("/search?") else "/search",
+        "checkout": checkout,
         "add_card": with_query("/cards/new", next=checkout),
     }
 
 
 def _sentence(quote: dict[str, Any]) -> str:
-    """Today, then monthly, bound until when: the longest minimum period counts."""
+    """Today, then monthly, bound until when, how much that is in all. The longest minimum period
+    says until when; each number counts with its own."""
     shown = formats()
     months = max((line["min_period_months"] for line in quote["lines"]), default=0)
     values = {
@@ -133,8 +139,27 @@ def _sentence(quote: dict[str, Any]) -> str:
     }
     if not months:
         return texts.text("checkout.sentence.free", **values)
-    until = months_later(shown.today(gateway().runtime.clock.now()), months)
-    return texts.text("checkout.sentence", until=shown.day(until), **values)
+    until = shown.day(months_later(shown.today(gateway().runtime.clock.now()), months))
+    total = shown.money(_commitment(quote["lines"]).as_json())
+    return texts.text("checkout.sentence", until=until, total=total, **values)
+
+
+def _commitment(lines: list[dict[str, Any]]) -> Money:
+    """Set-up, and every month of each number's minimum period."""
+    parts = [
+        amount(line["setup_total"]) + amount(line["monthly_total"]) * line["min_period_months"]
+        for line in lines
+    ]
+    return Money(sum(part.micros for part in parts), parts[0].currency)
+
+
+def _requirements(quote: dict[str, Any]) -> list[Any]:
+    """The documents that these numbers need, each once."""
+    items = [{"offer_id": line["offer_id"]} for line in quote["lines"]]
+    # Of what was held a moment ago only the offers matter here: there is nothing to wait for.
+    found = gateway().client.call("inventory", "look_up_items", context(0), items=items)
+    needed = [one for row in found if row["offer"] for one in row["offer"]["requirements"]]
+    return [one for n, one in enumerate(needed) if one not in needed[:n]]
 
 
 def _seconds_left(quote: dict[str, Any]) -> int:

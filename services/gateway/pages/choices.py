@@ -7,6 +7,7 @@ from typing import Any
 
 from services.gateway import texts
 from services.gateway.pages.formats import Formats
+from services.gateway.pages.search_query import SORTS
 
 Choices = list[tuple[str, str]]
 
@@ -35,3 +36,14 @@ def regions(country: Mapping[str, Any] | None) -> Choices:
 def area_codes(country: Mapping[str, Any] | None) -> Choices:
     """A country's area codes."""
     return [(code, code) for code in (country["area_codes"] if country else ())]
+
+
+def sortings(chosen: str) -> Choices:
+    """Orders of offers: one for each column, and the one that is chosen."""
+    offered = SORTS if chosen in SORTS else (*SORTS, chosen)
+    return [(one, _sorting(one)) for one in offered]
+
+
+def _sorting(sort: str) -> str:
+    name = texts.text(f"search.column.{sort.removeprefix('-')}")
+    return texts.text("search.sort.down" if sort.startswith("-") else "search.sort.up", column=name)

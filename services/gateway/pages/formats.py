@@ -17,6 +17,7 @@ from phonenumbers import PhoneNumberType as Kind
 
 from services.gateway import texts
 from shared import phone
+from shared.money import Money, parse_micros
 from shared.regions import region_name
 
 _NANP = 1
@@ -145,3 +146,8 @@ def _groups(digits: int) -> str:
     if digits <= _SHORT:
         return "X" * digits
     return f"{'X' * (digits // 2)} {'X' * (digits - digits // 2)}"
+
+
+def amount(found: dict[str, str]) -> Money:
+    """The amount that the API writes as ``{"amount": "1.26", "currency": "USD"}``."""
+    return Money(parse_micros(found["amount"]), found["currency"])

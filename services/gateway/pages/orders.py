@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import g, request
 
 from services.gateway.pages.declare import Answer, Pages
 from services.gateway.pages.paths import go, with_query
-from services.gateway.pages.rendering import known_problem, page
+from services.gateway.pages.rendering import known_problem, new_key, page
 from services.gateway.surroundings import ask, gateway, order, passing_over
 
 PAGES = Pages()
 RUNNING = frozenset({"placed", "reserving", "charging", "action_required"})
 _PAGE = 20
+_USUAL = timedelta(seconds=10)
 _STEPS = ("reserve", "pay", "deliver")
 # How many steps are behind an order of this status.
 _DONE = {
@@ -55,7 +57,9 @@ def show_order(order_id: str) -> Answer:
         steps=_steps(found),
         partly=any(n["status"] in {"refused", "refunded"} for n in found["numbers"]),
         bought=[n for n in found["numbers"] if n["status"] == "purchased"],
+        slow=_slow(found),
         problem=known_problem((found["failure"] or {}).get("code")),
+        form_key=new_key(),
         receipt=_receipt(charge),
         action=_action(found),
         checked="checked" in request.args,
@@ -69,6 +73,13 @@ def confirm_order_payment(order_id: str) -> Answer:
         lambda: order("orders", "confirm_payment", order_id=order_id)
     )
     return go(f"/orders/{order_id}", checked="1")
+
+
+def _slow(found: dict[str, Any]) -> bool:
+    """Whether it takes longer than it should: then a provider does not answer."""
+    since = gateway().runtime.clock.now() - datetime.fromisoformat(found["created_at"])
+    waiting = found["status"] in RUNNING - {"action_required"}
+    return waiting and found["kind"] != "free" and since > _USUAL
 
 
 def _steps(found: dict[str, Any]) -> list[tuple[str, str]]:

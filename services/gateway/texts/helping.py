@@ -26,4 +26,13 @@ TEXTS: dict[str, str] = {
     "help.increments": "How are calls counted?",
     "help.increments.lead": "60/1 means: the first 60 seconds are charged fully, then by the "
     "second.",
+    "help.country": "For which country?",
+    "help.country.lead": "The country you want the number for. State, type and area code offer "
+    "what there is in it.",
+    "help.state": "Which state?",
+    "help.state.lead": "A state within the country, if it matters to your callers.",
+    "help.area_code": "Which area code?",
+    "help.area_code.lead": "The code of an area or city, for a geographic number.",
+    "help.sms": "Does the number need SMS?",
+    "help.sms.lead": "With this on you see only numbers that can send and receive text messages.",
 }

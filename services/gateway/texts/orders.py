@@ -32,7 +32,8 @@ TEXTS: dict[str, str] = {
     "order.running": "This takes a few seconds. You may leave the page: the order goes on.",
     "order.fulfilled.one": "Your number is ready.",
     "order.fulfilled.many": "Your {count} numbers are ready.",
-    "order.fulfilled.lead": "Each takes two calls at once.",
+    "order.fulfilled.lead": "Each purchased phone number comes with 2 channels: "
+    "it takes two calls at once.",
     "order.partly": "Not all numbers could be had. What the others cost goes back to your card.",
     "order.failed.lead": "The numbers went back on sale. No money stays charged.",
     "order.refunded.lead": "The money is on its way back to your card.",
@@ -44,6 +45,12 @@ TEXTS: dict[str, str] = {
     "order.action.checked": "Your bank has answered. We look at the payment now.",
     "order.action.no_script": "This step is made by the payment provider and needs JavaScript.",
     "order.next": "What to do next",
+    "order.next.route.one": "Open the number below and say who answers its calls.",
+    "order.next.route.many": "Open each number below and say who answers its calls.",
+    "order.next.more": "Buy more numbers",
+    "order.again": "Try again with these numbers",
+    "order.slow": "It takes longer than usual: the payment provider does not answer at the moment. "
+    "We keep trying. Nothing is charged twice, and you need not wait here.",
     "order.numbers": "Numbers of this order",
     "order.number.held": "Kept for you",
     "order.number.purchased": "Yours",

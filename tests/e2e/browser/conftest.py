@@ -61,7 +61,9 @@ def _listen(page: Page, complaints: list[str]) -> None:
     page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
 
     def heard(message: Any) -> None:
-        if "Content Security Policy" in message.text or "htmx:error" in message.text:
+        # A network that fails is no fault of a script.
+        broken = "htmx:error" in message.text and "Failed to fetch" not in message.text
+        if "Content Security Policy" in message.text or broken:
             complaints.append(message.text)
 
     page.on("console", heard)

@@ -6,7 +6,7 @@ import re
 import uuid
 from dataclasses import dataclass
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from deploy.payment_sandbox.book import Book, BookedCharge
 from tests.support.product import ApiClient, Product
@@ -86,6 +86,17 @@ def choose_numbers(page: Page, quantity: int = 2, city: str = "New York") -> Non
     page.get_by_label("City").fill(city)
     page.get_by_role("button", name="Search").click()
     page.get_by_label("Quantity of").first.select_option(str(quantity))
+
+
+def add_number(page: Page, city: str = "New York") -> Locator:
+    """From the list of numbers into the dialog, with the offers of a city; answers the dialog."""
+    page.get_by_role("link", name="Add number").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Country", exact=True).select_option("US")
+    dialog.get_by_label("City").fill(city)
+    dialog.get_by_role("button", name="Search").click()
+    expect(dialog.get_by_label("Quantity of").first).to_be_visible()
+    return dialog
 
 
 def check_out(page: Page, quantity: int = 2) -> None:

@@ -27,6 +27,8 @@ def test_an_address_brings_the_same_search_back():
         ("open", "off_1"),
         ("quantity.off_1", "2"),
         ("number", "+12125550100"),
+        ("run", "+12125550110"),
+        ("sort", "-monthly"),
         ("show", "60"),
     )
 
@@ -74,3 +76,44 @@ def test_more_rows_are_shown_up_to_a_limit():
 def test_sms_is_asked_for_only_when_wanted():
     assert "sms" not in asked(("country", "US")).arguments()
     assert asked(("country", "US"), ("sms", "1")).arguments()["sms"] is True
+
+
+def test_a_run_is_ten_numbers_and_none_of_them_is_bought_twice():
+    query = asked(("run", "+12125550195"), ("number", "+12125550200"), ("number", "+12125550205"))
+
+    numbers = [item["number"] for item in query.items()]
+    assert numbers == [*(f"+1212555{n:04}" for n in range(195, 205)), "+12125550205"]
+
+
+@pytest.mark.parametrize("typed", ["", "nothing", "--city", "-", "city desc", "Monthly"])
+def test_an_order_that_is_none_is_by_city(typed):
+    query = asked(("country", "US"), ("sort", typed))
+
+    assert query.sort == "city"
+    assert "sort" not in query.address()
+
+
+def test_a_click_on_a_head_wins_over_the_order_so_far():
+    assert asked(("sort", "city"), ("sort_by", "-sms")).sort == "-sms"
+
+
+def test_leaving_out_one_filter_keeps_the_others_and_what_is_chosen():
+    query = asked(
+        ("country", "US"), ("digits", "555"), ("city", "Albany"), ("number", "+12125550100")
+    )
+
+    assert query.without("contains").address() == (
+        "/search?country=US&city=Albany&number=%2B12125550100&show=20"
+    )
+    assert query.without("all").filters["city"] == ""
+
+
+def test_a_row_that_is_shut_is_open_no_more():
+    assert asked(("open", "off_1"), ("open", "off_2"), ("shut", "off_1")).opened == ("off_2",)
+
+
+def test_with_lists_nothing_is_searched_and_the_address_says_so():
+    query = asked(("country", "US"), ("lists", "1"))
+
+    assert not query.asked
+    assert "lists=1" in query.address()

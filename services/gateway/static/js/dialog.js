@@ -19,6 +19,10 @@
     if (place) place.focus();
   };
 
+  // What went wrong is told at the top of the dialog; what is in it stays as it is.
+  const problem = () => document.getElementById('dialog-problem');
+  const tell = () => problem().firstElementChild && problem().firstElementChild.focus();
+
   // The page below was replaced: there is nothing to go back to.
   const leave = () => {
     opener = null;
@@ -28,13 +32,19 @@
 
   document.addEventListener('htmx:before:request', (event) => {
     const { target } = event.detail.ctx;
+    if (target && target.closest('#dialog')) problem().replaceChildren();
     if (!target || target.id !== 'dialog-content' || dialog().open) return;
     below = { address: location.pathname + location.search, title: document.title };
   });
 
   document.addEventListener('htmx:after:request', (event) => {
     const { ctx } = event.detail;
-    if (!ctx.target || ctx.target.id !== 'dialog-content') return;
+    if (!ctx.target) return;
+    if (dialog().open && ctx.target.closest('#dialog') && ctx.response.status >= 400) {
+      Object.assign(ctx, { target: problem(), select: '#problem', swap: 'innerHTML', push: 'false' });
+      return;
+    }
+    if (ctx.target.id !== 'dialog-content') return;
     if (ctx.text.includes('id="dialog-part"')) return;
     const page = document.getElementById('page');
     Object.assign(ctx, { target: page, select: '#page', swap: 'outerSync' });
@@ -44,7 +54,19 @@
     const { target, sourceElement } = event.detail.ctx;
     if (!target) return;
     if (target.id === 'page') leave();
+    if (target.id === 'dialog-problem') tell();
     if (target.id === 'dialog-content' && target.childElementCount) show(sourceElement);
+  });
+
+  document.addEventListener('htmx:error', (event) => {
+    const { ctx } = event.detail;
+    if (!ctx || !dialog().open) return;
+    const note = document.createElement('p');
+    note.className = 'alert alert-bad';
+    note.tabIndex = -1;
+    note.textContent = document.getElementById('offline').dataset.text;
+    problem().replaceChildren(note);
+    tell();
   });
 
   document.addEventListener('click', (event) => {
@@ -58,6 +80,7 @@
   document.addEventListener('DOMContentLoaded', () => {
     dialog().addEventListener('close', () => {
       content().replaceChildren();
+      problem().replaceChildren();
       if (below) {
         history.pushState({ htmx: true }, '', below.address);
         document.title = below.title;

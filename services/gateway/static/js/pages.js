@@ -48,6 +48,7 @@
 
   document.addEventListener('htmx:error', (event) => {
     if (!event.detail.ctx) return;
+    if (document.getElementById('dialog').open) return; // It is told in there (dialog.js).
     const offline = document.getElementById('offline');
     offline.textContent = offline.dataset.text;
     offline.hidden = false;
