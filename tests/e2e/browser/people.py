@@ -90,7 +90,7 @@ def choose_numbers(page: Page, quantity: int = 2, city: str = "New York") -> Non
 
 def add_number(page: Page, city: str = "New York") -> Locator:
     """From the list of numbers into the dialog, with the offers of a city; answers the dialog."""
-    page.get_by_role("link", name="Add number").first.click()
+    page.get_by_role("link", name="Add Number").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Country", exact=True).select_option("US")
     dialog.get_by_label("City").fill(city)

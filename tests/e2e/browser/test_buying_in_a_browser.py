@@ -164,12 +164,12 @@ def test_everything_works_by_plain_forms_without_javascript(person, visit):
 
 def test_somebody_buys_with_the_keyboard_alone(person, visit):
     page = person.add_card().sign_in(visit())
-    go_to(page, "Add number")
+    go_to(page, "Add Number")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Add Number")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
-    expect(page.get_by_role("link", name="Add number").first).to_be_focused()
+    expect(page.get_by_role("link", name="Add Number").first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Add Number")).to_be_focused()
     go_to(page, "City")

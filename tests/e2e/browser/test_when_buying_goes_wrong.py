@@ -165,7 +165,7 @@ def test_a_provider_that_does_not_answer_is_told_in_the_dialog(person, visit, pr
     assert same_page(page)
 
 
-def test_a_slow_network_shows_that_it_works_and_sends_once(person, visit):
+def test_a_slow_network_shows_that_it_works_sends_once_and_back_goes_back(person, visit):
     page = person.sign_in(visit())
     dialog = choose(page)
     under_way = []
@@ -187,4 +187,10 @@ def test_a_slow_network_shows_that_it_works_and_sends_once(person, visit):
     checkout.click()
     expect(dialog.get_by_role("rowheader")).to_have_count(1)
     expect(dialog.get_by_text("The server does not answer.")).to_be_hidden()
+    expect(page).to_have_url(re.compile("/checkout/"))
+
+    page.go_back()
+    expect(page.get_by_role("main").get_by_role("heading", name="Add Number")).to_be_visible()
+    expect(page.get_by_label("Quantity of").first).to_have_value("1")
+    expect(page.get_by_role("dialog")).to_be_hidden()
     assert same_page(page)

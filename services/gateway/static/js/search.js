@@ -51,6 +51,7 @@
     if (location.pathname !== '/search') return;
     const query = new URLSearchParams(location.search);
     [...query.keys()].filter(isChoice).forEach((name) => query.delete(name));
+    query.delete('problem'); // It was about what was chosen before.
     for (const [name, value] of new FormData(form())) {
       if (isChoice(name) && value !== '0') query.append(name, value);
     }
