@@ -176,6 +176,17 @@ CODES: dict[str, Code] = {
     "nothing_to_confirm": Code(
         e.Conflict, "This order waits for no confirmation", "Read the order to see where it stands."
     ),
+    "nothing_owed": Code(
+        e.Conflict, "Nothing is owed in this currency", "See what is owed: GET /v1/balance."
+    ),
+    "below_minimum": Code(
+        e.Conflict,
+        "That is less than can be charged at once",
+        "Nothing to do: it stays owed, and can be paid once it is enough.",
+    ),
+    "balance_being_paid": Code(
+        e.Conflict, "A payment of what is owed is under way", "Wait until it has ended."
+    ),
     # Stock
     "block_overlap": Code(
         e.Conflict, "The block overlaps another one", "Correct first_number or count."

@@ -13,7 +13,8 @@ from deploy.payment_sandbox.records import Reader, Transaction, now, stamp
 
 _OPEN = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 _MUST_AUTHENTICATE = "Your card was declined. This transaction requires authentication."
-MINIMUM = 50  # minor units: 0.50 USD, and taken as such for every currency
+MINIMUM = 50  # Minor units: 0.50 USD, and taken as such for every currency that is not among these.
+_OTHER_MINIMUMS = {"czk": 1500, "dkk": 250, "gbp": 30, "huf": 17500, "pln": 200, "sek": 300}
 
 
 def create(tx: Transaction, params: Params) -> Json:
@@ -76,7 +77,7 @@ def _new(tx: Transaction, params: Params) -> Json:
 def _amount(params: Params) -> int:
     params.need("amount")
     amount = params.whole("amount") or 0
-    if amount < MINIMUM:
+    if amount < _OTHER_MINIMUMS.get((params.text("currency") or "").lower(), MINIMUM):
         message = "Amount must be at least $0.50 usd"
         raise Malformed(message, "amount_too_small", "amount")
     return amount

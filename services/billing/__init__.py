@@ -1,4 +1,4 @@
-"""Billing: accounts, cards, charges and refunds."""
+"""Billing: accounts, cards, charges and refunds, and what is owed."""
 
 from __future__ import annotations
 
@@ -19,4 +19,5 @@ def spec() -> ServiceSpec:
         processes=charging.PROCESSES,
         projections=projections.PROJECTIONS,
         effects=effects.effects,
+        timers=policies.TIMERS,
     )

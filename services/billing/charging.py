@@ -3,10 +3,18 @@ orders has an id that derives from the one it was ordered with."""
 
 from __future__ import annotations
 
+from services.billing import collecting
 from services.billing.domain import account, charge
 from services.billing.domain.account import Account
 from services.billing.domain.charge_state import Charge
-from services.billing.messages import ChargeOrder, CheckCharge, RequestCharge, SettleReport
+from services.billing.messages import (
+    ChargeOrder,
+    CheckCharge,
+    CloseOwedPayment,
+    CollectOwed,
+    RequestCharge,
+    SettleReport,
+)
 from services.billing.policies import charge_id_of
 from shared.application import Order
 from shared.runtime import Runtime
@@ -39,4 +47,9 @@ def settle_report(runtime: Runtime, order: Order) -> None:
         runtime.application.execute(order.sibling(command, "look"))
 
 
-PROCESSES: dict[type, Process] = {ChargeOrder: charge_order, SettleReport: settle_report}
+PROCESSES: dict[type, Process] = {
+    ChargeOrder: charge_order,
+    SettleReport: settle_report,
+    CollectOwed: collecting.collect,
+    CloseOwedPayment: collecting.close,
+}

@@ -79,10 +79,11 @@ class Payments:
         return [*outcome, *refunds]
 
     def refund(self, event: Happened, attempt: Attempt) -> Sequence[Any]:
-        """Returns the money of one refund, once."""
+        """Returns the money of one refund, once. One without a payment waits until its charge is
+        settled, and is requested again then."""
         asked: ChargeRefundRequested = event.message
         state = self._charge(asked.charge_id)
-        if state.refunds[asked.refund_id].status != "requested":
+        if not asked.provider_id or state.refunds[asked.refund_id].status != "requested":
             return []
         if self._may_be_known(event, attempt):
             for found in self.provider.refunds(asked.provider_id):
@@ -91,10 +92,10 @@ class Payments:
         try:
             made = self.provider.refund(asked, attempt.provider_key)
         except ProviderRefusedError as no:
-            return [
-                _refund_failed(asked, no.code, no.detail),
-                *self._all_refunds(state, asked.provider_id),
-            ]
+            failed = _refund_failed(asked, no.code, no.detail)
+            # A payment of several charges does not say for which one a refund elsewhere was.
+            others = [] if state.is_deferred else self._all_refunds(state, asked.provider_id)
+            return [failed, *others]
         return [_refund_outcome(state, asked, made)]
 
     def detach(self, event: Happened, _attempt: Attempt) -> Sequence[Any]:

@@ -105,7 +105,8 @@ class RemovePaymentMethod:
 
 @event("ChargeRequested")
 class ChargeRequested:
-    """Money is to be taken from a card, once. An order's charge id derives from the order."""
+    """Money is to be taken from a card, once. An order's charge id derives from the order; the
+    ``order_id`` of a payment of what is owed is empty, here and in what follows."""
 
     charge_id: str
     account_id: str
@@ -205,10 +206,108 @@ class ChargeRefundFailed:
     detail: str
 
 
+# ── Less than the provider takes at once: owed → being paid → settled ─────────────────────────────
+
+
+@event("ChargeDeferred")
+class ChargeDeferred:
+    """An order's amount is below what the provider takes at once. It stays owed, exactly as it is;
+    the order goes on as if it were paid."""
+
+    charge_id: str
+    account_id: str
+    order_id: str
+    amount: Money
+
+
+@event("OwedPaymentRequested")
+class OwedPaymentRequested:
+    """What is owed is to be paid at once: these deferred charges. ``amount`` is their sum as it was
+    seen; what is charged is what the payment can claim of them. It is a charge without an order."""
+
+    charge_id: str
+    account_id: str
+    amount: Money
+    charges: tuple[str, ...]
+    payment_method_id: str | None
+
+
+@event("DeferredChargeClaimed")
+class DeferredChargeClaimed:
+    """A payment (the charge ``payment_id``) takes this on; no other can meanwhile."""
+
+    charge_id: str
+    account_id: str
+    order_id: str
+    payment_id: str
+    amount: Money
+
+
+@event("DeferredChargeReleased")
+class DeferredChargeReleased:
+    """The payment failed: it is owed again."""
+
+    charge_id: str
+    account_id: str
+    order_id: str
+    payment_id: str
+
+
+@event("DeferredChargeSettled")
+class DeferredChargeSettled:
+    """The payment took the money. ``provider_id`` is the provider's payment, for refunds."""
+
+    charge_id: str
+    account_id: str
+    order_id: str
+    payment_id: str
+    amount: Money
+    provider_id: str
+
+
+@command
+class PayOwed:
+    """Pays deferred charges together."""
+
+    charge_id: str
+    account_id: str
+    amount: Money
+    charges: tuple[str, ...]
+    payment_method_id: str | None
+
+
+@command
+class ClaimDeferred:
+    """Takes one deferred charge for a payment."""
+
+    charge_id: str
+    payment_id: str
+
+
+@command
+class ReleaseDeferred:
+    """Gives it back: the payment failed."""
+
+    charge_id: str
+    payment_id: str
+
+
+@command
+class SettleDeferred:
+    """The payment took its money."""
+
+    charge_id: str
+    payment_id: str
+    provider_id: str
+
+
+# ── Commands of charges ───────────────────────────────────────────────────────────────────────────
+
+
 @command
 class RequestCharge:
-    """Takes an order's money. Card and customer are as read from the account; without a card the
-    charge fails."""
+    """Takes the money of an order, or of what is owed (``order_id`` is empty). Card and customer
+    are as read from the account; without a card the charge fails."""
 
     charge_id: str
     account_id: str
@@ -313,3 +412,17 @@ class SettleReport:
     provider_id: str
     detail: str
     reported_at: datetime
+
+
+@command
+class CollectOwed:
+    """Claims what a payment of what is owed wants to pay, and charges what it got."""
+
+    charge_id: str
+
+
+@command
+class CloseOwedPayment:
+    """Settles what a payment of what is owed has paid, or gives it back if it failed."""
+
+    charge_id: str

@@ -1,12 +1,27 @@
-"""What billing does when orders says something. Pure. It needs no timers: what waits for an answer
-is given up by its order, or lies with the effects until the provider has answered."""
+"""What billing does when orders, or a payment of what is owed, says something. Pure.
+
+An order's charge needs no timer: what waits for an answer is given up by its order, or lies with
+the effects until the provider has answered. A payment of what is owed has no order that gives it up
+when the customer does not confirm it: it has a timer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from services.billing.messages import ChargeOrder, CheckCharge, RefundCharge
+from services.billing.messages import (
+    ChargeActionRequired,
+    ChargeFailed,
+    ChargeOrder,
+    ChargeSucceeded,
+    CheckCharge,
+    CloseOwedPayment,
+    CollectOwed,
+    OwedPaymentRequested,
+    RefundCharge,
+)
 from services.orders.messages import (
     OrderConfirmationReported,
     OrderFailed,
@@ -15,7 +30,10 @@ from services.orders.messages import (
 )
 from shared.happened import Happened
 from shared.ids import command_id, derived_id
-from shared.spec import Policy
+from shared.spec import ClearTimer, Policy, SetTimer, Timers
+
+ACTION_TIME = timedelta(minutes=15)  # As an order's: architecture section 8.
+ACTION = "owed_payment_action"
 
 
 def charge_id_of(order_id: str) -> str:
@@ -41,11 +59,42 @@ def react(event: Happened) -> Sequence[Any]:
             return [CheckCharge(charge_id=charge_id_of(e.order_id), give_up=True)]
         case RefundRequested() as e:
             return [RefundCharge(charge_id=e.charge_id, refund_id=e.refund_id, amount=e.amount)]
+        case OwedPaymentRequested() as e:
+            return [CollectOwed(charge_id=e.charge_id)]
+        case ChargeSucceeded(order_id="") | ChargeFailed(order_id="") as e:
+            return [CloseOwedPayment(charge_id=e.charge_id)]
         case _:
             return []
 
 
 POLICY = Policy(
-    events=(OrderReserved, OrderConfirmationReported, OrderFailed, RefundRequested),
+    events=(
+        OrderReserved,
+        OrderConfirmationReported,
+        OrderFailed,
+        RefundRequested,
+        OwedPaymentRequested,
+        ChargeSucceeded,
+        ChargeFailed,
+    ),
     react=react,
+)
+
+
+def timers_of(event: Happened) -> Iterable[SetTimer | ClearTimer]:
+    """How long the bank's step of a payment of what is owed may take."""
+    match event.message:
+        case ChargeActionRequired(order_id="") as e:
+            yield SetTimer(ACTION, e.charge_id, event.at + ACTION_TIME)
+        case ChargeSucceeded(order_id="") | ChargeFailed(order_id="") as e:
+            yield ClearTimer(ACTION, e.charge_id)
+
+
+def fire(_name: str, key: str, _due: datetime) -> CheckCharge:
+    """Nobody confirmed it: it is cancelled at the provider, unless it was paid."""
+    return CheckCharge(charge_id=key, give_up=True)
+
+
+TIMERS = Timers(
+    events=(ChargeActionRequired, ChargeSucceeded, ChargeFailed), of=timers_of, fire=fire
 )

@@ -6,7 +6,6 @@ The views are local and disposable, so personal fields stand in them as opened t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -21,9 +20,11 @@ from sqlalchemy import (
     Table,
 )
 
+from services.billing import charge_rows
 from services.billing.messages import (
     AccountOpened,
     ChargeActionRequired,
+    ChargeDeferred,
     ChargeFailed,
     ChargeRefunded,
     ChargeRefundFailed,
@@ -32,6 +33,10 @@ from services.billing.messages import (
     ChargeSucceeded,
     ChargeUnknown,
     DefaultPaymentMethodChanged,
+    DeferredChargeClaimed,
+    DeferredChargeReleased,
+    DeferredChargeSettled,
+    OwedPaymentRequested,
     PaymentMethodAdded,
     PaymentMethodRemoved,
 )
@@ -78,7 +83,7 @@ charge = Table(
     _CHARGES,
     Column("charge_id", String, primary_key=True),
     Column("account_id", String, nullable=False),
-    Column("order_id", String, nullable=False, index=True),
+    Column("order_id", String, nullable=False, index=True),  # "": it pays what is owed.
     Column("status", String, nullable=False),
     Column("amount_micros", BigInteger),  # NULL: nothing was asked of anybody.
     Column("currency", String),
@@ -87,10 +92,13 @@ charge = Table(
     Column("failure_code", String),
     Column("failure_detail", String),
     Column("refunds", JSON, nullable=False),
+    Column("pays", JSON, nullable=False),  # The deferred charges that this one pays.
+    Column("paid_by", String),  # The charge that pays, or has paid, this deferred one.
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("position", BigInteger, nullable=False),
     Index("billing_charge_of_account", "account_id", "position"),
+    Index("billing_charge_by_status", "account_id", "status"),
 )
 
 
@@ -146,65 +154,12 @@ def _touched_cards(message: Any) -> Iterable[tuple[Table, Key]]:
 
 
 def _fold_charge(event: Happened, rows: Rows) -> None:
-    message = event.message
-    row = rows.get(charge, message.charge_id)
-    if row is None:
-        rows.put(charge, _fresh_charge(event))
-    row = rows.change(charge, message.charge_id)
+    charge_id = event.message.charge_id
+    if rows.get(charge, charge_id) is None:
+        rows.put(charge, charge_rows.fresh(event))
+    row = rows.change(charge, charge_id)
     row["updated_at"] = event.at
-    _change_charge(row, message, event.at)
-
-
-def _fresh_charge(event: Happened) -> Row:
-    asked = event.message if isinstance(event.message, ChargeRequested) else None
-    return {
-        "charge_id": event.message.charge_id,
-        "account_id": event.message.account_id,
-        "order_id": event.message.order_id,
-        "status": "requested",
-        "amount_micros": asked.amount.micros if asked else None,
-        "currency": asked.amount.currency if asked else None,
-        "payment_method_id": asked.payment_method_id if asked else None,
-        "receipt_url": None,
-        "failure_code": None,
-        "failure_detail": None,
-        "refunds": [],
-        "created_at": event.at,
-        "updated_at": event.at,
-        "position": event.position,
-    }
-
-
-def _change_charge(row: Row, message: Any, at: datetime) -> None:
-    match message:
-        case ChargeSucceeded():
-            row |= {"status": "succeeded", "receipt_url": message.receipt_url or None}
-            row |= {"failure_code": None, "failure_detail": None}
-        case ChargeFailed():
-            row |= {"status": "failed", "failure_code": message.code}
-            row |= {"failure_detail": message.detail}
-        case ChargeActionRequired():
-            row["status"] = "action_required"
-        case ChargeUnknown():
-            row["status"] = "unknown"
-        case ChargeRefundRequested():
-            refund = {"status": "requested", "micros": message.amount.micros}
-            _change_refund(row, message.refund_id, at, **refund)
-        case ChargeRefunded():
-            refund = {"status": "refunded", "micros": message.amount.micros}
-            _change_refund(row, message.refund_id, at, **refund)
-        case ChargeRefundFailed():
-            failure = {"code": message.code, "detail": message.detail}
-            _change_refund(row, message.refund_id, at, status="failed", failure=failure)
-
-
-def _change_refund(row: Row, refund_id: str, at: datetime, **changed: Any) -> None:
-    fresh = {"id": refund_id, "micros": 0, "failure": None, "created_at": at.isoformat()}
-    known = {refund["id"]: refund for refund in row["refunds"]}
-    # A new list: the row in the database and the one that is folded must not share it.
-    row["refunds"] = [
-        *({**known, refund_id: {**fresh, **known.get(refund_id, {}), **changed}}).values()
-    ]
+    charge_rows.change(row, event.message, event.at)
 
 
 def _touched_charges(message: Any) -> Iterable[tuple[Table, Key]]:
@@ -222,7 +177,7 @@ PAYMENT_METHODS = Projection(
 )
 CHARGES = Projection(
     "charges",
-    1,
+    2,
     _CHARGES,
     (
         ChargeRequested,
@@ -233,6 +188,11 @@ CHARGES = Projection(
         ChargeRefundRequested,
         ChargeRefunded,
         ChargeRefundFailed,
+        ChargeDeferred,
+        OwedPaymentRequested,
+        DeferredChargeClaimed,
+        DeferredChargeReleased,
+        DeferredChargeSettled,
     ),
     _fold_charge,
     _touched_charges,

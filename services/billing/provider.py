@@ -128,12 +128,13 @@ class Provider:
         return payment_of(made.data)
 
     def _metadata(self, asked: ChargeRequested | ChargeRefundRequested) -> dict[str, str]:
-        return {
+        named = {
             "charge_id": asked.charge_id,
             "order_id": asked.order_id,
             "account_id": asked.account_id,
             "mode": self._settings.mode,
         }
+        return {name: value for name, value in named.items() if value}
 
     def find_payment(self, customer: str, charge_id: str, since: int) -> Payment | None:
         """The payment of a charge among the customer's, made at or after a Unix time in seconds."""

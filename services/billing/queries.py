@@ -139,16 +139,17 @@ def _card(row: Any) -> Answer:
 
 def _charge(row: Any) -> Answer:
     code = row["failure_code"]
-    refunds = [_refund(refund, row["currency"]) for refund in row["refunds"]]
-    returned = sum(r["micros"] for r in row["refunds"] if r["status"] == "refunded")
     return {
         "id": row["charge_id"],
         "account_id": row["account_id"],
-        "order_id": row["order_id"],
+        "kind": "order" if row["order_id"] else "balance",
+        "order_id": row["order_id"] or None,
         "status": row["status"],
         "amount": _money(row["amount_micros"], row["currency"]),
-        "refunded_total": _money(returned, row["currency"]),
-        "refunds": refunds,
+        "refunded_total": _money(refunded_micros(row, "refunded"), row["currency"]),
+        "refunds": [_refund(refund, row["currency"]) for refund in row["refunds"]],
+        "pays": row["pays"],
+        "paid_by": row["paid_by"],
         "payment_method_id": row["payment_method_id"],
         "receipt_url": row["receipt_url"],
         "failure": {"code": code, "detail": row["failure_detail"]} if code else None,
@@ -165,6 +166,11 @@ def _refund(refund: Answer, currency: str) -> Answer:
         "failure": refund["failure"],
         "created_at": time_text(datetime.fromisoformat(refund["created_at"])),
     }
+
+
+def refunded_micros(row: Any, *statuses: str) -> int:
+    """Micros of the refunds with these statuses."""
+    return sum(r["micros"] for r in row["refunds"] if r["status"] in statuses)
 
 
 def _money(micros: int | None, currency: str | None) -> Answer | None:

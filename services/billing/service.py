@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from services.billing import answers, queries, webhooks
+from services.billing import answers, balance, queries, webhooks
 from services.billing.cards import CardDesk
 from services.billing.countries import default_time_zone
 from services.billing.domain import account, charge
@@ -15,14 +15,16 @@ from services.billing.messages import (
     AddPaymentMethod,
     ChangeDefaultPaymentMethod,
     ChargeRefundFailed,
+    CheckCharge,
     OpenAccount,
     RefundCharge,
     RemovePaymentMethod,
 )
 from services.billing.projections import PROJECTIONS
 from services.billing.provider import Provider
-from shared.application import Done, Order
-from shared.ids import command_id, derived_id
+from shared.aggregate import Aggregate
+from shared.application import Done
+from shared.ids import derived_id
 from shared.refusals import refusal
 from shared.rpc import CallContext, rpc
 from shared.runtime import Runtime
@@ -111,7 +113,9 @@ class Billing:
         card_id = derived_id("pm", ctx.command_id("add_payment_method"))
         known = owner.known(card_id)
         if known is not None:  # The same request again; the card may have been removed since.
-            return answers.card(owner, known, self._last_position(ctx.account_id))
+            return answers.card(
+                owner, known, self._last_position(account.AGGREGATE, ctx.account_id)
+            )
         if (setup_intent_id is None) == (payment_method is None):
             raise refusal("missing_field", "Send setup_intent_id.", param="setup_intent_id")
         return self._add(ctx, owner, card_id, setup_intent_id, payment_method)
@@ -126,8 +130,7 @@ class Billing:
     def set_default_payment_method(
         self, ctx: CallContext, payment_method_id: str
     ) -> dict[str, Any]:
-        """Names the card that is charged unless an order names one. Raises
-        ``payment_method_unknown``."""
+        """Names the card charged by default. Raises ``payment_method_unknown``."""
         ctx.require_owner()
         command = ChangeDefaultPaymentMethod(
             account_id=ctx.account_id, payment_method_id=payment_method_id
@@ -180,6 +183,48 @@ class Billing:
         action = {"type": "three_d_secure", "client_secret": found.client_secret}
         return {**action, **self._script()}
 
+    # ── What is owed ──────────────────────────────────────────────────────────────────────────────
+
+    @rpc
+    def get_balance(self, ctx: CallContext) -> dict[str, Any]:
+        """What the account owes because each was too little to be charged, by currency."""
+        self._runtime.fresh(ctx, "charges")
+        found = balance.owed_by_currency(self._runtime.views, ctx.account_id)
+        return {"currencies": [one.as_json() for one in found.values()]}
+
+    @rpc
+    def pay_owed(
+        self, ctx: CallContext, currency: str, payment_method_id: str | None = None
+    ) -> dict[str, Any]:
+        """Pays all that is owed in a currency at once, with the card named or the default one. The
+        outcome comes later, as that of a charge. Raises ``nothing_owed``, ``below_minimum``,
+        ``balance_being_paid``, ``payment_method_required``, ``payment_method_unknown``."""
+        ctx.require_owner()
+        owner = self._account(ctx)
+        payment_id = derived_id("chg", ctx.command_id("pay_owed"))
+        known: Charge = self._runtime.application.load(charge.AGGREGATE, payment_id)
+        if known.status:  # The same request again: what it paid is not owed any more.
+            return balance.begun(known, self._last_position(charge.AGGREGATE, payment_id))
+        self._runtime.fresh(ctx, "charges")
+        found = balance.owed(self._runtime.views, ctx.account_id, currency)
+        command = balance.payment_of(found, payment_id, owner, payment_method_id)
+        done = self._do(ctx, command, "pay_owed")
+        return balance.begun(done.state, done.position)
+
+    @rpc
+    def confirm_owed_payment(self, ctx: CallContext, charge_id: str) -> dict[str, Any]:
+        """The customer came back from the bank's step (3-D Secure): the provider is asked. Raises
+        ``charge_unknown``, ``nothing_to_confirm``."""
+        ctx.require_owner()
+        found = self._charge(ctx, charge_id)
+        if not found.covers:
+            raise refusal("charge_unknown")
+        if found.status != "action_required":
+            raise refusal("nothing_to_confirm")
+        command = CheckCharge(charge_id=charge_id, give_up=False)
+        done = self._do(ctx, command, f"confirm {charge_id}")
+        return balance.begun(done.state, done.position)
+
     @rpc
     def refund(
         self, ctx: CallContext, charge_id: str, amount: dict[str, str] | None = None
@@ -205,15 +250,7 @@ class Billing:
         report = webhooks.report_of(event, live=not self._settings.sandbox)
         if report is None:
             return {"handled": False}
-        order = Order(
-            command=report,
-            command_id=command_id("stripe-event", event["id"]),
-            now=self._runtime.clock.now(),
-            actor="provider:stripe",
-            correlation_id=ctx.correlation_id,
-            traceparent=ctx.traceparent,
-        )
-        self._runtime.run(order)
+        self._runtime.run(webhooks.order_of(report, event["id"], ctx, self._runtime.clock.now()))
         return {"handled": True}
 
     def _add(
@@ -252,8 +289,8 @@ class Billing:
             raise refusal("charge_unknown")
         return found
 
-    def _last_position(self, account_id: str) -> int:
-        stream = f"{account.AGGREGATE.category}-{account_id}"
+    def _last_position(self, aggregate: Aggregate, key: str) -> int:
+        stream = f"{aggregate.category}-{key}"
         return self._runtime.application.log.read_stream(stream)[-1].position
 
     def _script(self) -> dict[str, str | None]:

@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.billing.messages import SettleReport
+from shared.application import Order
+from shared.ids import command_id
+from shared.rpc import CallContext
 
 _PAYMENTS = {
     "payment_intent.succeeded": "succeeded",
@@ -35,6 +38,18 @@ def report_of(event: dict[str, Any], *, live: bool) -> SettleReport | None:
     if kind in _PAYMENTS:
         return _report(event, charge_id, _PAYMENTS[kind], subject["id"], "")
     return None
+
+
+def order_of(report: SettleReport, event_id: str, ctx: CallContext, now: datetime) -> Order:
+    """The command of a report: the same report again is the same command."""
+    return Order(
+        command=report,
+        command_id=command_id("stripe-event", event_id),
+        now=now,
+        actor="provider:stripe",
+        correlation_id=ctx.correlation_id,
+        traceparent=ctx.traceparent,
+    )
 
 
 def _report(

@@ -74,7 +74,7 @@ class OrderChargeUnknown:
 
 @event("OrderPaid")
 class OrderPaid:
-    """The amount is paid (or there is none to pay)."""
+    """The amount is paid, or there is none to pay, or it is so small that it stays owed."""
 
     order_id: str
     account_id: str
@@ -200,7 +200,8 @@ class RecordChargeUnknown:
 
 @command
 class RecordPaid:
-    """The charge went through. On an order that has failed meanwhile, the money goes back."""
+    """The charge went through, or stays owed. On an order that has failed meanwhile, it goes
+    back."""
 
     order_id: str
     charge_id: str

@@ -10,6 +10,7 @@ from typing import Any
 from services.billing.messages import (
     AccountOpened,
     ChargeActionRequired,
+    ChargeDeferred,
     ChargeFailed,
     ChargeRefunded,
     ChargeRefundFailed,
@@ -64,8 +65,10 @@ def react(event: Happened) -> Sequence[Any]:
 
 
 def _react_to_charge(event: Happened) -> Sequence[Any]:  # One per event.
+    if getattr(event.message, "order_id", "") == "":
+        return []  # A payment of what is owed is no order's.
     match event.message:
-        case ChargeSucceeded() as e:
+        case ChargeSucceeded() | ChargeDeferred() as e:
             return [_paid(event, e)]
         case ChargeFailed() as e:
             return [FailOrder(order_id=e.order_id, code=e.code, detail=e.detail)]
@@ -98,7 +101,7 @@ def free_number(account_id: str, country: str) -> PlaceOrder:
     )
 
 
-def _paid(event: Happened, e: ChargeSucceeded) -> RecordPaid:
+def _paid(event: Happened, e: ChargeSucceeded | ChargeDeferred) -> RecordPaid:
     # The refund is for the case that the order failed before its money came.
     refund_id = derived_id("ref", uuid.UUID(bytes=event.stored.event_id))
     return RecordPaid(
@@ -127,6 +130,7 @@ POLICY = Policy(
         HoldRefused,
         HoldAllocated,
         ChargeSucceeded,
+        ChargeDeferred,
         ChargeFailed,
         ChargeActionRequired,
         ChargeUnknown,

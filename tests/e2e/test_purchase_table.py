@@ -7,6 +7,7 @@ from typing import Any
 from shared.codec import decode_meta
 from shared.eventlog import Recorded
 from shared.eventlog.sqlite import SqliteLog
+from tests.contract.payment_servers import wait_until
 from tests.support.product import ApiClient, Product
 
 # Who says what, and the event it answers to. "customer": a command from the edge.
@@ -28,11 +29,19 @@ TABLE = (
     ("NumberPurchased", "HoldAllocated"),
     ("OrderFulfilled", "HoldAllocated"),
 )
+# Below what the payment provider takes at once the charge is deferred, and all else is the same.
+OWED = {"ChargeRequested": None, "ChargeSucceeded": "ChargeDeferred"}
+HEAD = (
+    "country,region,city,area_code,type,first_number,count,sms,setup_fee,monthly_fee,"
+    "min_period_months,per_minute,connect_fee,currency,billing_increments\n"
+)
+CHEAP = "US,NY,Buffalo,716,geographic,+17168560100,20,true,0.00,0.20,1,0.0085,0.00,USD,60/1\n"
 
 
-def buy(client: ApiClient, quantity: int) -> dict[str, Any]:
+def buy(client: ApiClient, quantity: int, city: str = "") -> dict[str, Any]:
     """One purchase by quote and order."""
-    offers = client.get("/v1/available-numbers?country=US&type=geographic").body["data"]
+    path = f"/v1/available-numbers?country=US&type=geographic&city={city}"
+    offers = client.get(path).body["data"]
     item = {"offer_id": offers[0]["offer_id"], "quantity": quantity}
     quote = client.post("/v1/quotes", {"items": [item]})
     assert quote.status == 201, quote
@@ -63,6 +72,22 @@ def test_the_log_of_a_purchase_is_the_table_of_the_documentation(product: Produc
 
     assert [step for step in walked if step in set(TABLE)] == list(TABLE)
     assert {e.type for e in events} - {name for name, _ in TABLE} == set()
+
+
+def test_the_log_of_a_purchase_below_the_minimum_has_no_charge_but_a_debt(
+    product: Product,
+) -> None:
+    staff = product.staff()
+    headers = {"Content-Type": "text/csv"}
+    job = staff.ask("POST", "/v1/stock/imports", HEAD + CHEAP, key="cheap", headers=headers)
+    wait_until(lambda: staff.get(f"/v1/jobs/{job.body['id']}").body["status"] == "done")
+    order = buy(product.open_account(), 2, "Buffalo")
+    assert order["status"] == "fulfilled", order
+
+    told = [e.type for e in events_about(product, order)]
+    expected = [OWED.get(name, name) for name, _ in TABLE]
+
+    assert told == [name for name in expected if name is not None]
 
 
 def test_one_correlation_id_runs_through_the_whole_order(product: Product) -> None:

@@ -92,13 +92,13 @@ def test_the_card_that_the_order_names_is_charged(billed: Billed) -> None:
     assert booked.payment_method == billed.last(ChargeRequested).provider_method
 
 
-def test_less_than_the_provider_takes_fails_the_charge(billed: Billed) -> None:
+def test_less_than_the_provider_takes_is_not_sent_and_stays_owed(billed: Billed) -> None:
     billed.add_card()
-    billed.reserve(dollars=0, cents=30)
+    charge_id = billed.reserve(dollars=0, cents=30)
     billed.settle()
 
-    assert billed.told() == ["ChargeRequested", "ChargeFailed"]
-    assert billed.last(ChargeFailed).code == "payment_failed"
+    assert billed.told() == ["ChargeDeferred"]
+    assert billed.call("get_charge", charge_id=charge_id)["status"] == "owed"
 
 
 def test_an_order_for_nothing_is_not_charged(billed: Billed) -> None:

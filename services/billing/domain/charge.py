@@ -1,4 +1,5 @@
-"""A charge: requested → succeeded | failed | action required | unknown, and its refunds.
+"""A charge: requested → succeeded | failed | action required | unknown. Its refunds are in
+``refunds.py``; what is too little to be charged is in ``owed.py``.
 
 The provider's word that money was taken beats everything said before, because it is a fact; that
 is the only way out of ``failed``. Whoever wanted the charge then sends the money back.
@@ -9,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from services.billing.domain.charge_state import Charge, Event, evolve
+from services.billing.domain import owed, refunds
+from services.billing.domain.charge_state import COLLECTING, Charge, Event, evolve
+from services.billing.domain.minimum import missing
+from services.billing.domain.refunds import require_requested
 from services.billing.messages import (
     ChargeActionRequired,
     ChargeCheckRequested,
+    ChargeDeferred,
     ChargeFailed,
-    ChargeRefunded,
-    ChargeRefundFailed,
-    ChargeRefundRequested,
     ChargeRequested,
     ChargeSucceeded,
     ChargeUnknown,
     CheckCharge,
+    ClaimDeferred,
+    PayOwed,
     RecordActionRequired,
     RecordChargeFailed,
     RecordChargeSucceeded,
@@ -28,11 +32,12 @@ from services.billing.messages import (
     RecordRefunded,
     RecordRefundFailed,
     RefundCharge,
+    ReleaseDeferred,
     RequestCharge,
+    SettleDeferred,
     SettleReport,
 )
 from shared.aggregate import Aggregate
-from shared.refusals import refusal
 
 Command = (
     RequestCharge
@@ -44,24 +49,24 @@ Command = (
     | RefundCharge
     | RecordRefunded
     | RecordRefundFailed
+    | PayOwed
+    | ClaimDeferred
+    | ReleaseDeferred
+    | SettleDeferred
 )
 
 
 def request(command: RequestCharge, charge: Charge) -> Sequence[Event]:
     """Requests once, rounded to what the provider can take: whole minor units, half up.
-    Without a card it fails at once, and nothing is sent."""
-    if charge.status:
+    Without a card it fails at once, and nothing is sent. What is below the provider's minimum stays
+    owed; a payment of what is owed fails for it."""
+    if charge.status not in {"", COLLECTING}:
         return []
     if command.payment_method_id is None:
-        return [
-            ChargeFailed(
-                charge_id=command.charge_id,
-                account_id=command.account_id,
-                order_id=command.order_id,
-                code="payment_method_required",
-                detail="The account has no such card to charge.",
-            )
-        ]
+        detail = "The account has no such card to charge."
+        return [_not_requested(command, "payment_method_required", detail)]
+    if missing(command.amount).micros:
+        return [_too_little(command, charge)]
     return [
         ChargeRequested(
             charge_id=command.charge_id,
@@ -75,9 +80,32 @@ def request(command: RequestCharge, charge: Charge) -> Sequence[Event]:
     ]
 
 
+def _not_requested(command: RequestCharge, code: str, detail: str) -> ChargeFailed:
+    return ChargeFailed(
+        charge_id=command.charge_id,
+        account_id=command.account_id,
+        order_id=command.order_id,
+        code=code,
+        detail=detail,
+    )
+
+
+def _too_little(command: RequestCharge, charge: Charge) -> ChargeDeferred | ChargeFailed:
+    if charge.status == COLLECTING:
+        lacking = missing(command.amount)
+        detail = f"{lacking} {lacking.currency} are missing to what can be charged at once."
+        return _not_requested(command, "below_minimum", detail)
+    return ChargeDeferred(
+        charge_id=command.charge_id,
+        account_id=command.account_id,
+        order_id=command.order_id,
+        amount=command.amount,
+    )
+
+
 def record_succeeded(command: RecordChargeSucceeded, charge: Charge) -> Sequence[Event]:
     """Taken: the amount we asked for, whatever a report says."""
-    _require_requested(charge)
+    require_requested(charge)
     if charge.status == "succeeded":
         return []
     return [
@@ -92,7 +120,7 @@ def record_succeeded(command: RecordChargeSucceeded, charge: Charge) -> Sequence
 
 def record_failed(command: RecordChargeFailed, charge: Charge) -> Sequence[Event]:
     """Refused, for good. Pointless once the outcome is known."""
-    _require_requested(charge)
+    require_requested(charge)
     if not charge.is_open:
         return []
     return [
@@ -106,7 +134,7 @@ def record_failed(command: RecordChargeFailed, charge: Charge) -> Sequence[Event
 
 def record_action_required(command: RecordActionRequired, charge: Charge) -> Sequence[Event]:
     """The customer has to confirm. If nobody waits for that any more, it is cancelled next."""
-    _require_requested(charge)
+    require_requested(charge)
     if charge.status not in {"requested", "unknown"}:
         return []
     required = ChargeActionRequired(
@@ -119,7 +147,7 @@ def record_action_required(command: RecordActionRequired, charge: Charge) -> Seq
 
 def record_unknown(charge: Charge) -> Sequence[Event]:
     """Said once; the look-ups that follow are silent."""
-    _require_requested(charge)
+    require_requested(charge)
     if charge.status != "requested":
         return []
     return [ChargeUnknown(**charge.ids)]
@@ -142,67 +170,6 @@ def _look(charge: Charge, *, give_up: bool) -> ChargeCheckRequested:
     )
 
 
-def refund(command: RefundCharge, charge: Charge) -> Sequence[Event]:
-    """Requests a refund once. One that cannot be is answered by ``ChargeRefundFailed``, not by a
-    refusal: the service that asked by an event has to hear of it."""
-    _require_requested(charge)
-    if command.refund_id in charge.refunds:
-        return []
-    amount = command.amount.rounded()
-    if amount.micros <= 0 or amount.currency != charge.amount.currency:
-        detail = f"A refund is an amount over 0 in {charge.amount.currency}."
-        return [_refund_failed(charge, command.refund_id, "invalid_value", detail)]
-    if amount.micros > charge.left.micros:
-        detail = f"{charge.left} {amount.currency} of this charge are left to refund."
-        return [_refund_failed(charge, command.refund_id, "refund_too_large", detail)]
-    return [
-        ChargeRefundRequested(
-            **charge.ids,
-            refund_id=command.refund_id,
-            amount=amount,
-            provider_id=charge.provider_id,
-        )
-    ]
-
-
-def record_refunded(command: RecordRefunded, charge: Charge) -> Sequence[Event]:
-    """Returned: what we asked for, or what was refunded at the provider itself, each once.
-    More than was taken cannot have gone back: ``refund_too_large``."""
-    _require_requested(charge)
-    mine = charge.refunds.get(command.refund_id)
-    if any(r.provider_refund == command.provider_refund for r in charge.refunds.values()):
-        return []
-    amount = mine.amount if mine and mine.status == "requested" else command.amount
-    if amount.micros > (charge.amount - charge.refunded("refunded")).micros:
-        raise refusal("refund_too_large")
-    return [
-        ChargeRefunded(
-            **charge.ids,
-            refund_id=command.refund_id,
-            amount=amount,
-            provider_refund=command.provider_refund,
-        )
-    ]
-
-
-def record_refund_failed(command: RecordRefundFailed, charge: Charge) -> Sequence[Event]:
-    """The provider refuses a refund that is on its way."""
-    _require_requested(charge)
-    mine = charge.refunds.get(command.refund_id)
-    if mine is None or mine.status != "requested":
-        return []
-    return [_refund_failed(charge, command.refund_id, command.code, command.detail)]
-
-
-def _refund_failed(charge: Charge, refund_id: str, code: str, detail: str) -> ChargeRefundFailed:
-    return ChargeRefundFailed(
-        **charge.ids,
-        refund_id=refund_id,
-        code=code,
-        detail=detail,
-    )
-
-
 def calls_for_a_look(report: SettleReport, charge: Charge) -> bool:
     """Whether a provider's report tells us something new. It is never believed, only looked into.
 
@@ -219,13 +186,8 @@ def calls_for_a_look(report: SettleReport, charge: Charge) -> bool:
     return charge.status in {"unknown", "action_required"}
 
 
-def _require_requested(charge: Charge) -> None:
-    if not charge.was_requested:
-        raise refusal("charge_unknown")
-
-
-def decide(command: Command, charge: Charge) -> Sequence[Event]:
-    """All rules of charges and refunds."""
+def decide(command: Command, charge: Charge) -> Sequence[Event]:  # One per command.
+    """All rules of charges, refunds, and of what is owed."""
     match command:
         case RequestCharge():
             return request(command, charge)
@@ -240,11 +202,19 @@ def decide(command: Command, charge: Charge) -> Sequence[Event]:
         case CheckCharge():
             return check(command, charge)
         case RefundCharge():
-            return refund(command, charge)
+            return refunds.request(command, charge)
         case RecordRefunded():
-            return record_refunded(command, charge)
+            return refunds.record(command, charge)
         case RecordRefundFailed():
-            return record_refund_failed(command, charge)
+            return refunds.record_failed(command, charge)
+        case PayOwed():
+            return owed.pay(command, charge)
+        case ClaimDeferred():
+            return owed.claim(command, charge)
+        case ReleaseDeferred():
+            return owed.release(command, charge)
+        case SettleDeferred():
+            return owed.settle(command, charge)
         case _:
             assert_never(command)
 
@@ -265,6 +235,10 @@ AGGREGATE = Aggregate(
         RefundCharge,
         RecordRefunded,
         RecordRefundFailed,
+        PayOwed,
+        ClaimDeferred,
+        ReleaseDeferred,
+        SettleDeferred,
     ),
     initial=Charge(),
     key=_key,

@@ -9,6 +9,7 @@ from typing import Any, assert_never
 from services.billing.messages import (
     ChargeActionRequired,
     ChargeCheckRequested,
+    ChargeDeferred,
     ChargeFailed,
     ChargeRefunded,
     ChargeRefundFailed,
@@ -16,6 +17,10 @@ from services.billing.messages import (
     ChargeRequested,
     ChargeSucceeded,
     ChargeUnknown,
+    DeferredChargeClaimed,
+    DeferredChargeReleased,
+    DeferredChargeSettled,
+    OwedPaymentRequested,
 )
 from shared.messages import Erased
 from shared.money import Money
@@ -30,9 +35,18 @@ Event = (
     | ChargeRefundRequested
     | ChargeRefunded
     | ChargeRefundFailed
+    | ChargeDeferred
+    | OwedPaymentRequested
+    | DeferredChargeClaimed
+    | DeferredChargeReleased
+    | DeferredChargeSettled
 )
 _NO_MONEY = Money(0, "")
 OPEN = frozenset({"requested", "unknown", "action_required"})
+# A payment of what is owed, before it is charged; and what is owed.
+COLLECTING = "collecting"
+OWED, BEING_PAID, SETTLED = "owed", "being_paid", "settled"
+_HAS_MONEY = frozenset({"succeeded", OWED, BEING_PAID, SETTLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,11 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Where a charge stands. ``given_up``: nobody wants the money any more."""
+    """Where a charge stands. ``given_up``: nobody wants the money any more.
+
+    ``covers``: the deferred charges that this one pays. Of a deferred one, ``claims`` is what each
+    payment took on, ``claimed_by`` the payment that has it now, and ``settled`` what it paid.
+    """
 
     charge_id: str = ""
     account_id: str = ""
@@ -59,11 +77,21 @@ class Charge:
     client_secret: str | Erased = ""
     given_up: bool = False
     refunds: Mapping[str, Refund] = field(default_factory=dict)
+    wanted_card: str | None = None
+    covers: tuple[str, ...] = ()
+    claims: Mapping[str, Money] = field(default_factory=dict)
+    claimed_by: str = ""
+    settled: Money = _NO_MONEY
 
     @property
     def was_requested(self) -> bool:
         """Whether there ever was something to send to the provider."""
         return self.payment_method_id != ""
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether it was too little for the provider, and is paid together with others."""
+        return self.status in {OWED, BEING_PAID, SETTLED}
 
     @property
     def is_open(self) -> bool:
@@ -86,8 +114,9 @@ class Charge:
 
     @property
     def left(self) -> Money:
-        """What can still be refunded: refunds on their way are taken."""
-        taken = self.amount if self.status == "succeeded" else Money(0, self.amount.currency)
+        """What can still be refunded, or of a deferred one: what is owed. Refunds on their way are
+        taken."""
+        taken = self.amount if self.status in _HAS_MONEY else Money(0, self.amount.currency)
         return taken - self.refunded("requested", "refunded")
 
 
@@ -95,7 +124,7 @@ def evolve(charge: Charge, event: Event) -> Charge:
     """Folds a charge's events."""
     match event:
         case ChargeRequested():
-            return _requested(event)
+            return _requested(charge, event)
         case ChargeSucceeded():
             return replace(charge, status="succeeded", provider_id=event.provider_id)
         case ChargeFailed():
@@ -126,14 +155,63 @@ def evolve(charge: Charge, event: Event) -> Charge:
             amount = charge.refunds.get(event.refund_id, _NOTHING).amount
             return _with_refund(charge, event.refund_id, Refund(amount, "failed"))
         case _:
+            return _evolve_owed(charge, event)
+
+
+Owed = (
+    ChargeDeferred
+    | OwedPaymentRequested
+    | DeferredChargeClaimed
+    | DeferredChargeReleased
+    | DeferredChargeSettled
+)
+
+
+def _evolve_owed(charge: Charge, event: Owed) -> Charge:
+    match event:
+        case ChargeDeferred():
+            return _deferred(event)
+        case OwedPaymentRequested():
+            return _wanted(event)
+        case DeferredChargeClaimed():
+            claims = {**charge.claims, event.payment_id: event.amount}
+            return replace(charge, status=BEING_PAID, claims=claims, claimed_by=event.payment_id)
+        case DeferredChargeReleased():
+            return replace(charge, status=OWED, claimed_by="")
+        case DeferredChargeSettled():
+            paid = replace(charge, status=SETTLED, settled=event.amount)
+            return replace(paid, claimed_by=event.payment_id, provider_id=event.provider_id)
+        case _:
             assert_never(event)
+
+
+def _deferred(event: ChargeDeferred) -> Charge:
+    return Charge(
+        charge_id=event.charge_id,
+        account_id=event.account_id,
+        order_id=event.order_id,
+        status=OWED,
+        amount=event.amount,
+    )
+
+
+def _wanted(event: OwedPaymentRequested) -> Charge:
+    return Charge(
+        charge_id=event.charge_id,
+        account_id=event.account_id,
+        status=COLLECTING,
+        amount=event.amount,
+        wanted_card=event.payment_method_id,
+        covers=event.charges,
+    )
 
 
 _NOTHING = Refund(_NO_MONEY, "failed")
 
 
-def _requested(event: ChargeRequested) -> Charge:
-    return Charge(
+def _requested(charge: Charge, event: ChargeRequested) -> Charge:
+    return replace(
+        charge,
         charge_id=event.charge_id,
         account_id=event.account_id,
         order_id=event.order_id,

@@ -6,6 +6,7 @@ from services.gateway.declare import Routes
 from services.gateway.routes import (
     accounts,
     api_keys,
+    balance,
     charges,
     countries,
     health,
@@ -30,6 +31,7 @@ def all_routes() -> tuple[Routes, ...]:
         orders,
         payment_methods,
         charges,
+        balance,
         numbers,
         jobs,
         accounts,

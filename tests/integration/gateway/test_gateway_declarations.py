@@ -21,7 +21,14 @@ PUBLIC = {
     "GET /readyz",
     "GET /metrics",
 }
-KEYED = {"/v1/quotes", "/v1/orders", "/v1/accounts", "/v1/payment-methods", "/v1/stock/imports"}
+KEYED = {
+    "/v1/quotes",
+    "/v1/orders",
+    "/v1/accounts",
+    "/v1/payment-methods",
+    "/v1/balance/payments",
+    "/v1/stock/imports",
+}
 
 
 def test_every_view_says_who_may_call_it(site: Site) -> None:

@@ -61,6 +61,7 @@ def test_nothing_of_another_account_is_there(shop: Site) -> None:
 def test_lists_show_the_own_things_only(shop: Site) -> None:
     things_of(shop, shop.customer("pm_card_visa"))
     intruder = shop.customer()
+    assert intruder.get("/v1/balance").json == {"currencies": []}
     for path in ("/v1/orders", "/v1/payment-methods", "/v1/charges", "/v1/users"):
         found = intruder.get(path).json["data"]
         own = [one for one in found if one.get("kind") == "free" or one.get("email")]

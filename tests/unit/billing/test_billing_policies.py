@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from services.billing.messages import ChargeOrder, CheckCharge, RefundCharge
-from services.billing.policies import POLICY, charge_id_of, react
+from services.billing.messages import (
+    ChargeActionRequired,
+    ChargeFailed,
+    ChargeOrder,
+    ChargeSucceeded,
+    CheckCharge,
+    CloseOwedPayment,
+    CollectOwed,
+    OwedPaymentRequested,
+    RefundCharge,
+)
+from services.billing.policies import ACTION, POLICY, TIMERS, charge_id_of, react
 from services.billing.webhooks import report_of
 from services.orders.messages import (
     OrderConfirmationReported,
@@ -18,13 +29,15 @@ from services.orders.messages import (
     RefundRequested,
 )
 from shared.money import Money
+from shared.spec import ClearTimer, SetTimer
 
 
 class Said:
     """An event as a policy sees it."""
 
-    def __init__(self, message: Any) -> None:
+    def __init__(self, message: Any, at: datetime | None = None) -> None:
         self.message = message
+        self.at = at
 
 
 def reserved(amount: Money) -> OrderReserved:
@@ -84,6 +97,36 @@ def test_a_requested_refund_is_carried_out() -> None:
     assert reaction(said) == [
         RefundCharge(charge_id="chg_1", refund_id="ref_1", amount=Money(1_000_000, "USD"))
     ]
+
+
+def test_a_payment_of_what_is_owed_is_collected_and_closed() -> None:
+    ids = {"charge_id": "chg_1", "account_id": "acct_a"}
+    amount = Money(600_000, "USD")
+    wanted = OwedPaymentRequested(**ids, amount=amount, charges=(), payment_method_id=None)
+    failed = ChargeFailed(**ids, order_id="", code="card_declined", detail="")
+    paid = ChargeSucceeded(**ids, order_id="", amount=amount, provider_id="pi", receipt_url="")
+
+    assert reaction(wanted) == [CollectOwed(charge_id="chg_1")]
+    assert reaction(failed) == reaction(paid) == [CloseOwedPayment(charge_id="chg_1")]
+    assert reaction(replace(failed, order_id="ord_1")) == []
+
+
+def test_only_the_bank_s_step_of_a_payment_of_what_is_owed_has_a_timer_here() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    asked = ChargeActionRequired(
+        charge_id="chg_1", account_id="acct_a", order_id="", provider_id="pi", client_secret=""
+    )
+    failed = ChargeFailed(
+        charge_id="chg_1", account_id="acct_a", order_id="", code="card_declined", detail=""
+    )
+
+    def timers(message: Any) -> list[Any]:
+        return list(TIMERS.of(Said(message, at)))  # type: ignore[arg-type]  # As above.
+
+    assert timers(asked) == [SetTimer(ACTION, "chg_1", at + timedelta(minutes=15))]
+    assert timers(failed) == [ClearTimer(ACTION, "chg_1")]
+    assert timers(replace(asked, order_id="ord_1")) == []
+    assert TIMERS.fire(ACTION, "chg_1", at) == CheckCharge(charge_id="chg_1", give_up=True)
 
 
 def test_other_events_are_nothing_to_billing() -> None:

@@ -90,6 +90,17 @@ class TestReacting:
             RecordPaid(order_id=f.ORDER, charge_id=f.CHARGE, amount=f.TOTAL, refund_id=refund_id)
         ]
 
+    def test_an_amount_that_stays_owed_is_as_good_as_paid(self) -> None:
+        owed = billing.ChargeDeferred(
+            charge_id=f.CHARGE, account_id=f.ACCOUNT, order_id=f.ORDER, amount=f.TOTAL
+        )
+
+        assert react(owed) == react(f.CHARGE_SUCCEEDED)
+
+    def test_a_payment_of_what_is_owed_is_no_order_s(self) -> None:
+        assert react(replace(f.CHARGE_SUCCEEDED, order_id="")) == []
+        assert react(replace(f.CHARGE_FAILED, order_id="")) == []
+
     def test_a_charge_that_failed_fails_the_order(self) -> None:
         assert react(f.CHARGE_FAILED) == [
             FailOrder(order_id=f.ORDER, code="card_declined", detail="The card was declined.")
@@ -149,6 +160,7 @@ class TestReacting:
             "HoldAllocated",
             "ChargeSucceeded",
             "ChargeFailed",
+            "ChargeDeferred",
             "ChargeActionRequired",
             "ChargeUnknown",
             "ChargeRefunded",
