@@ -11,6 +11,7 @@ from flask import Blueprint, Flask
 
 from services.gateway.pages import (
     assets,
+    billing,
     cards,
     checkout,
     errors,
@@ -29,7 +30,7 @@ from services.gateway.pages import (
 from services.gateway.surroundings import Gateway
 
 _LISTS = (numbers, numbers_csv, live, number, port_in)
-_MODULES = (home, sign_in, welcome, *_LISTS, search, checkout, orders, cards, assets)
+_MODULES = (home, sign_in, welcome, *_LISTS, search, checkout, orders, billing, cards, assets)
 
 
 def register(app: Flask, _surroundings: Gateway) -> None:

@@ -1,4 +1,4 @@
-"""Cards: the list, and adding one. Card numbers go to the payment provider and never reach us."""
+"""Cards: adding and removing them. Their numbers go to the payment provider and never reach us."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.gateway import texts
 from services.gateway.identity import Who
 from services.gateway.pages.declare import Answer, Pages
 from services.gateway.pages.paths import go, own_path
-from services.gateway.pages.rendering import formats, known_problem, new_key, page
+from services.gateway.pages.rendering import known_problem, new_key, page
 from services.gateway.surroundings import ask, gateway, order, require
 from shared.errors import Refusal
 
@@ -27,16 +27,8 @@ _STRIPE_SCRIPT = "https://js.stripe.com/v3/"
 
 @PAGES.get("/cards")
 def show_cards() -> Answer:
-    """The cards that may be charged."""
-    cards = ask("billing", "list_payment_methods")
-    added = next((c for c in cards if c["id"] == request.args.get("added")), None)
-    return page(
-        "cards/cards.html",
-        cards=cards,
-        added=formats().card(added) if added else None,
-        removed="removed" in request.args,
-        problem=known_problem(request.args.get("problem")),
-    )
+    """The cards stand on the Billing page."""
+    return go("/billing#cards")
 
 
 @PAGES.get("/cards/new", Who.OWNER)
@@ -64,14 +56,25 @@ def add_card() -> Answer:
         card = order("billing", "add_payment_method", **named)
     except Refusal as error:
         return go("/cards/new", next=target, problem=error.code)
-    return go(target) if target else go("/cards", added=card["id"])
+    return go(target) if target else go("/billing", added=card["id"])
 
 
 @PAGES.post("/cards/<card_id>/default", Who.OWNER)
 def make_card_default(card_id: str) -> Answer:
     """Charges this card from now on, unless another is named."""
     order("billing", "set_default_payment_method", payment_method_id=card_id)
-    return go("/cards")
+    return go("/billing", default=card_id)
+
+
+@PAGES.get("/cards/<card_id>/removal", Who.OWNER)
+def show_card_removal(card_id: str) -> Answer:
+    """Asks before a card is removed; a dialog where there is JavaScript."""
+    cards = ask("billing", "list_payment_methods")
+    card = next((one for one in cards if one["id"] == card_id), None)
+    if card is None:
+        return go("/billing", problem="payment_method_unknown")
+    others = [one for one in cards if one is not card]
+    return page("cards/remove_card.html", card=card, heir=others[0] if others else None)
 
 
 @PAGES.post("/cards/<card_id>/removal", Who.OWNER)
@@ -80,8 +83,8 @@ def remove_card(card_id: str) -> Answer:
     try:
         order("billing", "remove_payment_method", payment_method_id=card_id)
     except Refusal as error:
-        return go("/cards", problem=error.code)
-    return go("/cards", removed="1")
+        return go("/billing", problem=error.code)
+    return go("/billing", removed="1")
 
 
 def _problem() -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Orders: the list, and one order with its progress, its outcome and what to do next."""
+"""One order with its progress, its outcome and what to do next."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 from flask import g, request
 
 from services.gateway.pages.declare import Answer, Pages
-from services.gateway.pages.paths import go, with_query
+from services.gateway.pages.paths import go
 from services.gateway.pages.rendering import known_problem, new_key, page
 from services.gateway.surroundings import ask, gateway, order, passing_over
 
 PAGES = Pages()
 RUNNING = frozenset({"placed", "reserving", "charging", "action_required"})
-_PAGE = 20
 _USUAL = timedelta(seconds=10)
 _STEPS = ("reserve", "pay", "deliver")
 # How many steps are behind an order of this status.
@@ -31,16 +30,8 @@ _DONE = {
 
 @PAGES.get("/orders")
 def show_orders() -> Answer:
-    """The account's orders, newest first."""
-    after = request.args.get("after") or None
-    found = ask("orders", "list_orders", limit=_PAGE, after=after)
-    following = with_query("/orders", after=found["next"]) if found["next"] else None
-    return page(
-        "orders/orders.html",
-        rows=found["data"],
-        next_page=following,
-        first_page=after is not None,
-    )
+    """The orders stand on the Billing page."""
+    return go("/billing#orders")
 
 
 @PAGES.get("/orders/<order_id>")

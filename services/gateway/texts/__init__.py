@@ -9,6 +9,7 @@ Errors of the catalogue (``shared/refusals.py``) speak to programs; ``problem.<c
 from __future__ import annotations
 
 from services.gateway.texts import (
+    billing,
     cards,
     checkout,
     helping,
@@ -21,7 +22,7 @@ from services.gateway.texts import (
 )
 from shared.refusals import CODES
 
-_MODULES = (site, sign_in, helping, numbers, search, checkout, orders, cards, problems)
+_MODULES = (site, sign_in, helping, numbers, search, checkout, orders, billing, cards, problems)
 TEXTS: dict[str, str] = {
     name: sentence for module in _MODULES for name, sentence in module.TEXTS.items()
 }

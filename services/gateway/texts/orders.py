@@ -5,7 +5,7 @@ from __future__ import annotations
 TEXTS: dict[str, str] = {
     "orders.title": "Orders",
     "orders.caption": "Your orders, newest first",
-    "orders.order": "Order",
+    "orders.more": "and {count} more",
     "orders.placed_at": "Placed",
     "orders.numbers": "Numbers",
     "orders.total": "Total",
