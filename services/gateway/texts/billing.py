@@ -18,7 +18,7 @@ TEXTS: dict[str, str] = {
     "owed.payable": "You can pay it now.",
     "owed.running": "See the payment that is under way",
     "owed.pay": "Pay now",
-    "owed.pay.of": "Pay {amount} now",
+    "owed.pay.of": "Pay now: {amount}",
     "owed.of": "What it is made of",
     # Paying it
     "payment.title": "Payment",

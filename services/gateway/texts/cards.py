@@ -10,7 +10,7 @@ TEXTS: dict[str, str] = {
     "cards.default.about": "The default card is charged unless you choose another.",
     "cards.expired": "Expired",
     "cards.make_default": "Make default",
-    "cards.make_default.of": "Make {card} the default",
+    "cards.make_default.of": "Make default: {card}",
     "cards.remove": "Remove",
     "cards.remove.of": "Remove {card}",
     "cards.actions": "Actions",

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.contract.payment_servers import wait_until
 from tests.e2e.browser.people import PASSWORD, Person, mail_to, type_card
+from tests.e2e.browser.test_pages_in_a_browser import SMALL_TARGETS, barriers
 
 pytestmark = pytest.mark.browser
 HEAD = (
@@ -38,6 +39,11 @@ def of_balance(person):
             if c["kind"] == "balance" and c["status"] == "succeeded"]  # fmt: skip
 
 
+def obstacles(page):
+    """What stands in somebody's way: barriers that axe finds, targets that are too small."""
+    return barriers(page) + page.evaluate(SMALL_TARGETS)
+
+
 def test_cards_are_added_in_the_dialog_made_default_and_removed(person, visit):
     page = person.sign_in(visit(), "/billing")
     expect(page.get_by_text("No card yet.")).to_be_visible()
@@ -58,7 +64,7 @@ def test_cards_are_added_in_the_dialog_made_default_and_removed(person, visit):
     expect(cards).to_have_count(2)
     expect(default).to_contain_text("Visa ending in 4242")
 
-    page.get_by_role("button", name="Make Mastercard ending in 4444 the default").click()
+    page.get_by_role("button", name="Make default: Mastercard ending in 4444").click()
     expect(default).to_contain_text("Mastercard ending in 4444")
     page.get_by_role("link", name="Remove Mastercard").click()
     expect(page.get_by_role("dialog")).to_contain_text("Visa ending in 4242 becomes the default.")
@@ -75,10 +81,10 @@ def test_what_is_owed_is_paid_with_the_keyboard(debtor, visit):
     page = debtor.sign_in(visit(), "/billing")
     expect(page.locator("#owed")).to_contain_text("$0.60")
     expect(page.locator("#charges .charge-owed")).to_have_count(2)
-    page.get_by_role("link", name="Pay $0.60 now").press("Enter")
+    page.get_by_role("link", name="Pay now: $0.60").press("Enter")
     expect(page.get_by_role("heading", name="Pay what you owe")).to_be_focused()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("link", name="Pay $0.60 now")).to_be_focused()
+    expect(page.get_by_role("link", name="Pay now: $0.60")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Pay what you owe")).to_be_focused()
     page.get_by_role("button", name="Pay $0.60").press("Enter")
@@ -95,11 +101,16 @@ def test_what_is_owed_is_paid_with_the_keyboard(debtor, visit):
 
 def test_a_declined_card_leaves_it_owed_and_another_pays_with_the_bank_s_step(debtor, visit):
     debtor.add_card("pm_card_chargeCustomerFail").add_card("pm_card_authenticationRequired")
-    page = debtor.sign_in(visit(), "/billing")
-    page.get_by_role("link", name="Pay $0.60 now").click()
+    narrow = {"viewport": {"width": 360, "height": 800}, "color_scheme": "dark"}
+    page = debtor.sign_in(visit(**narrow), "/billing")
+    expect(page.locator("#charges .charge-owed")).to_have_count(2)
+    assert obstacles(page) == []
+    page.get_by_role("link", name="Pay now: $0.60").click()
     page.get_by_role("radio", name="Visa ending in 0341").check()
+    assert obstacles(page) == []
     page.get_by_role("button", name="Pay $0.60").click()
     expect(page.locator("[data-status=failed]")).to_be_visible()
+    assert obstacles(page) == []
     expect(page.get_by_text("The amount stays owed")).to_be_visible()
     expect(page.get_by_text("Pay with another card, or ask your bank")).to_be_visible()
 
@@ -115,7 +126,7 @@ def test_a_declined_card_leaves_it_owed_and_another_pays_with_the_bank_s_step(de
 
 def test_without_javascript_it_is_paid_and_a_card_removed(debtor, visit):
     page = debtor.sign_in(visit(java_script_enabled=False), "/billing")
-    page.get_by_role("link", name="Pay $0.60 now").click()
+    page.get_by_role("link", name="Pay now: $0.60").click()
     page.get_by_role("button", name="Pay $0.60").click()
     expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
     page.get_by_role("link", name="Back to Billing").click()
@@ -140,7 +151,7 @@ def test_a_viewer_looks_and_changes_nothing(debtor, product, visit):
     expect(page.locator("#orders tbody tr")).to_have_count(3)  # With the free number's.
     expect(page.get_by_text("Cards and payments are for owners.")).to_be_visible()
     expect(page.locator("main form")).to_have_count(0)
-    for name in ("Pay $0.60 now", "Add a card", "Remove Visa ending in 4242"):
+    for name in ("Pay now: $0.60", "Add a card", "Remove Visa ending in 4242"):
         expect(page.get_by_role("link", name=name)).to_have_count(0)
     page.goto("/billing/payment?currency=USD")
     expect(page.get_by_role("heading", name="Your role does not allow this")).to_be_visible()
