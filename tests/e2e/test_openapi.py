@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.contract.payment_servers import wait_until
 from tests.support.product import ApiClient, Product
 
 CHECKS = [
@@ -69,6 +70,10 @@ GET /v1/numbers.csv
 GET /v1/numbers/{number}
 PATCH /v1/numbers/{number}
 GET /v1/charges
+GET /v1/balance
+POST /v1/balance/payments
+GET /v1/balance/payments/{charge_id}
+POST /v1/balance/payments/{charge_id}/confirmation
 POST /v1/webhooks/stripe
 GET /livez
 GET /readyz
@@ -79,6 +84,7 @@ STOCK = (
     "country,region,city,area_code,type,first_number,count,sms,setup_fee,monthly_fee,"
     "min_period_months,per_minute,connect_fee,currency,billing_increments\n"
     "US,NY,Albany,518,geographic,+15185557700,3,false,1.00,2.00,1,0.0085,0.0000,USD,60/1\n"
+    "US,NY,Olean,585,geographic,+15853720100,9,false,0.00,0.30,1,0.0085,0.0000,USD,60/1\n"
 )
 
 
@@ -132,6 +138,25 @@ class Things:
         assert found["status"] == "action_required", found
         return {"path": {"order_id": found["id"]}, "body": {}, "as": customer}
 
+    def owing(self, card: str = "pm_card_visa") -> ApiClient:
+        """An account with two orders that were too small to be charged."""
+        customer = self.product.open_account(card)
+        city = "/v1/available-numbers?country=US&city=Olean"
+        wait_until(lambda: customer.get(city).body["data"])
+        items = [{"offer_id": customer.get(city).body["data"][0]["offer_id"]}]
+        for _ in range(2):
+            found = customer.post("/v1/orders?wait=20", {"items": items}).body
+            assert found["status"] == "fulfilled", found
+        return customer
+
+    def waiting_payment(self) -> dict[str, Any]:
+        """A payment of what is owed that waits for the bank's step, and its account."""
+        customer = self.owing("pm_card_authenticationRequired")
+        paid = customer.post("/v1/balance/payments", {"currency": "USD"}).body["id"]
+        path = f"/v1/balance/payments/{paid}"
+        wait_until(lambda: customer.get(path).body["status"] == "action_required")
+        return {"path": {"charge_id": paid}, "as": customer}
+
     def card(self) -> str:
         return str(self._made("/v1/payment-methods", {"payment_method": "pm_card_visa"})["id"])
 
@@ -168,6 +193,7 @@ def _succeeding(things: Things) -> dict[str, dict[str, Any]]:
     t = things
     bought = t.order()
     item = {"items": [{"offer_id": t.offer()}]}
+    job, waiting = t.job(), t.waiting_payment()
     account = {"name": "Example", "email": f"{uuid.uuid4().hex}@example.com", "country": "US"}
     demo = t.product.demo
     return {
@@ -186,13 +212,16 @@ def _succeeding(things: Things) -> dict[str, dict[str, Any]]:
         "set_default_payment_method": {"path": {"payment_method_id": t.card()}, "body": {}},
         "remove_payment_method": {"path": {"payment_method_id": t.card()}},
         "get_charge": {"path": {"charge_id": bought["charge_id"]}},
+        "pay_balance": {"body": {"currency": "USD"}, "as": t.owing()},
+        "get_balance_payment": waiting,
+        "confirm_balance_payment": waiting | {"body": {}},
         "get_number": {"path": {"number": bought["numbers"][0]["number"]}},
         "change_number": {
             "path": {"number": bought["numbers"][0]["num_id"]},
             "body": {"description": "Front desk", "labels": ["a"]},
         },
         "import_stock": {"body": STOCK, "media_type": "text/csv"},
-        "get_job": {"path": {"job_id": t.job()}, "staff": True},
+        "get_job": {"path": {"job_id": job}, "staff": True},
         "open_account": {"body": account},
         "get_account": {"path": {"account_id": bought["account_id"]}},
         "invite_user": {"body": {"email": f"{uuid.uuid4().hex}@example.com"}},

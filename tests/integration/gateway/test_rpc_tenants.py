@@ -77,6 +77,12 @@ def calls(theirs: dict[str, Any], offer_id: str) -> dict[str, tuple[dict[str, An
         "billing.list_charges": ({"order_id": theirs["order_id"]}, NOTHING_THERE),
         "billing.get_charge": ({"charge_id": theirs["charge_id"]}, "charge_unknown"),
         "billing.get_payment_action": ({"charge_id": theirs["charge_id"]}, "charge_unknown"),
+        "billing.get_balance": ({}, NOTHING_THERE),
+        "billing.pay_owed": (
+            {"currency": "USD", "payment_method_id": theirs["payment_method_id"]},
+            "nothing_owed",
+        ),
+        "billing.confirm_owed_payment": ({"charge_id": theirs["charge_id"]}, "charge_unknown"),
         "billing.refund": ({"charge_id": theirs["charge_id"]}, "staff_only"),
         "billing.receive_webhook": ({"body": "{}", "signature": "t=1"}, "webhook_signature_wrong"),
     }
