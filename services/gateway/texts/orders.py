@@ -6,6 +6,7 @@ TEXTS: dict[str, str] = {
     "orders.title": "Orders",
     "orders.caption": "Your orders, newest first",
     "orders.more": "and {count} more",
+    "orders.order": "Order",
     "orders.placed_at": "Placed",
     "orders.numbers": "Numbers",
     "orders.total": "Total",
