@@ -14,7 +14,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from deploy.clock_service import ClockService
 from shared import sealing
+from shared.advancing import Advancing
 from shared.application import Application, Order
 from shared.breaker import Breaker
 from shared.clock import BusinessClock, MachineClock
@@ -64,6 +66,7 @@ class Assembly:
     feed: Feed
     client: LocalClient
     workers: dict[str, tuple[EffectWorker, ...]]
+    advancing: Advancing
     pools: list[WorkerPool] = field(default_factory=list)
 
     def start(self) -> None:
@@ -109,9 +112,13 @@ class Assembly:
         return [c for c in self.engine.consumers if isinstance(c, ProjectionConsumer)]
 
     def settle(self) -> None:
-        """Steps consumers and effect workers until nothing has work (tests, the test clock)."""
-        while self.engine.settle() or any(w.step() for ws in self.workers.values() for w in ws):
+        """Steps consumers and effect workers until nothing has work, and the test clock has come
+        to where it was put forward to. For tests: threads do this in a process that runs."""
+        while self.engine.settle() or self._worked() or self.advancing.step():
             pass
+
+    def _worked(self) -> bool:
+        return any(w.step() for ws in self.workers.values() for w in ws)
 
 
 def assemble(
@@ -132,10 +139,22 @@ def assemble(
     effects = {spec.name: spec.effects(runtime) for spec in chosen}
     workers = _workers(effects, feed, runtime, pools)
     consumers = list(_consumers(chosen, effects, feed, runtime, pools))
-    engine = Engine(consumers, runtime.progress, bell)
-    client = LocalClient({spec.name: spec.rpc(runtime) for spec in chosen})
+    advancing = Advancing(runtime, consumers)
+    engine = Engine(consumers, runtime.progress, bell, advancing.idle_seconds, advancing.step)
+    called: dict[str, object] = {spec.name: spec.rpc(runtime) for spec in chosen}
+    if settings.sandbox:
+        called[ClockService.name] = ClockService(runtime, advancing, bell)
     return Assembly(
-        settings, runtime, chosen, engine, bell, feed, client, workers, [*pools.values()]
+        settings,
+        runtime,
+        chosen,
+        engine,
+        bell,
+        feed,
+        LocalClient(called),
+        workers,
+        advancing,
+        [*pools.values()],
     )
 
 

@@ -33,14 +33,25 @@ class BusinessClock:
     def __init__(self, machine: Clock) -> None:
         self._machine = machine
         self.offset = timedelta(0)
+        self._held: datetime | None = None
 
     def now(self) -> datetime:
         """The current business instant, UTC."""
-        return self._machine.now() + self.offset
+        held = self._held
+        return self._machine.now() + self.offset if held is None else held
 
     def learn(self, offset: timedelta) -> None:
         """Takes over an offset from the log; an older, smaller one is passed over."""
         self.offset = max(self.offset, offset)
+
+    def hold(self, at: datetime) -> None:
+        """Stands still at an instant while what is due then is done (the test clock). The offset
+        must reach as far already, so that the time never goes back when it runs again."""
+        self._held = at
+
+    def run(self) -> None:
+        """Runs again."""
+        self._held = None
 
 
 def micros_since_epoch() -> int:

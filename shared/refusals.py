@@ -204,6 +204,13 @@ CODES: dict[str, Code] = {
         e.Unprocessable, "The columns are not those of a stock file", "Use the columns named."
     ),
     "csv_empty": Code(e.Unprocessable, "The file has no rows", "Send a file with rows."),
+    # The test clock
+    "clock_backwards": Code(
+        e.Unprocessable, "The clock goes forward only", "Name an instant later than now."
+    ),
+    "clock_busy": Code(
+        e.Conflict, "The clock is being put forward already", "Wait until that has ended."
+    ),
     # Porting
     "no_numbers": Code(e.Unprocessable, "No numbers are named", "Name the numbers to port."),
     "too_many_numbers": Code(

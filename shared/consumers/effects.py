@@ -336,6 +336,14 @@ def release_claims(runtime: Runtime, service: str) -> None:
         connection.execute(update(_effect).where(where).values(claimed_until=past))
 
 
+def work_is_waiting(runtime: Runtime) -> bool:
+    """Whether a call is under way or could begin now. What failed and waits for its next try does
+    not count: that is machine time."""
+    free = _effect.c.claimed_until.is_not(None) | (_effect.c.due_at <= runtime.machine.now())
+    with runtime.state.read() as connection:
+        return connection.execute(select(_effect.c.id).where(free).limit(1)).first() is not None
+
+
 class WorkerPool:
     """Threads that carry out effects. They sleep until rung, or a second at the most."""
 

@@ -44,6 +44,10 @@ def _plainly(consumer: Consumer) -> bool:
     return consumer.step()
 
 
+def _nothing() -> bool:
+    return False
+
+
 class Engine:
     """Steps its consumers in turn. Tests call ``step`` and ``settle`` instead of a thread."""
 
@@ -53,13 +57,17 @@ class Engine:
         progress: Progress,
         bell: Bell,
         idle_seconds: Callable[[], float] = lambda: _SLOW_POLL_SECONDS,
+        when_idle: Callable[[], bool] = _nothing,
     ) -> None:
+        """``when_idle`` is asked in the engine's own thread when no consumer has work; it says
+        whether it made some (the test clock)."""
         self.consumers = list(consumers)
         self._late = [c for c in consumers if isinstance(c, ProjectionConsumer | Scheduler)]
         self._urgent = [c for c in consumers if c not in self._late]
         self._progress = progress
         self._bell = bell
         self._idle_seconds = idle_seconds
+        self._when_idle = when_idle
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._paused: dict[str, float] = {}
@@ -100,7 +108,7 @@ class Engine:
     def run(self) -> None:
         """Steps until stopped."""
         while not self._stopping.is_set():
-            if not self.step(self._guarded):
+            if not self.step(self._guarded) and not self._made_work():
                 self._bell.wait(min(_SLOW_POLL_SECONDS, max(0.01, self._idle_seconds())))
 
     def stop(self, seconds: float) -> None:
@@ -112,6 +120,13 @@ class Engine:
         for consumer in self.consumers:
             if isinstance(consumer, PolicyConsumer):
                 consumer.rest()
+
+    def _made_work(self) -> bool:
+        try:
+            return self._when_idle()
+        except Exception:  # noqa: BLE001  # Whatever it is, it must not end the loop.
+            _log.exception("idle_work_failed")
+            return False
 
     def _report(self) -> None:
         self._reported = True

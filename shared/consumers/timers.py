@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, DateTime, MetaData, Row, String, Table, delete, func, select
 
@@ -65,6 +65,14 @@ def _row(change: SetTimer, event: Happened) -> dict[str, Any]:
     }
 
 
+class Due(NamedTuple):
+    """Something that is due: when (business time), what, and for whom."""
+
+    at: datetime
+    name: str
+    key: str
+
+
 class Scheduler:
     """Fires what is due, in the order of the due instants, at most 200 together."""
 
@@ -111,11 +119,29 @@ class Scheduler:
         self._seen = -1
         return bool(fired)
 
-    def next_due(self) -> datetime | None:
-        """When something is due next: business time."""
+    def next_due(self, after: datetime | None = None) -> datetime | None:
+        """When something is due next (after an instant): business time."""
+        query = self._first if after is None else self._first.where(self._table.c.due_at > after)
         with self._views.read() as connection:
-            found = connection.execute(self._first).scalar()
+            found = connection.execute(query).scalar()
         return found.replace(tzinfo=UTC) if found else None
+
+    def overdue(self) -> bool:
+        """Whether something is due now and has not been tried in vain."""
+        return bool(self._due(self._runtime.clock.now()))
+
+    def waiting(
+        self, limit: int, after: datetime | None = None, until: datetime | None = None
+    ) -> list[Due]:
+        """What is due after one instant and not later than another, in order."""
+        query = select(self._table).order_by(self._table.c.due_at, self._table.c.key).limit(limit)
+        if after is not None:
+            query = query.where(self._table.c.due_at > after)
+        if until is not None:
+            query = query.where(self._table.c.due_at <= until)
+        with self._views.read() as connection:
+            found = list(connection.execute(query))
+        return [Due(row.due_at.replace(tzinfo=UTC), row.name, row.key) for row in found]
 
     def _nothing_due(self, now: datetime) -> bool:
         # Looked up once per change of the view, and not in every round of the engine.

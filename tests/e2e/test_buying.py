@@ -158,16 +158,18 @@ def test_one_slow_card_does_not_hold_up_a_hundred_other_orders(product: Product)
     others = [product.open_account() for _ in range(10)]
     rows = others[0].get("/v1/available-numbers?country=GB&limit=60").body["data"]
     bodies = [{"items": [{"offer_id": row["offer_id"], "quantity": 1}]} for row in rows]
-    usual, _ = _hundred_orders(others, bodies[:10])
+    before, _ = _hundred_orders(others, bodies[:10])
     match = {"payment_method": "pm_card_mastercard", "path": "/v1/payment_intents"}
     with faults(product, {"fault": "delay", "seconds": 30, "match": match}):
         slow_order = slow.post("/v1/orders", order_of(slow)).body
         beside, statuses = _hundred_orders(others, bodies[10:20])
         waiting = slow.get(f"/v1/orders/{slow_order['id']}").body["status"]
+    # The machine may be slower now than it was at first: what is usual is measured around it.
+    after, _ = _hundred_orders(others, bodies[20:30])
 
     assert statuses == ["fulfilled"] * 100
     assert waiting == "charging"
-    assert beside < 2 * usual + 1  # Not 30 s, nor the 3 s after which the slow call is given up.
+    assert beside < 2 * max(before, after) + 1  # Not 30 s, nor the 3 s after which the slow call is given up.
 
 
 def _hundred_orders(

@@ -11,6 +11,7 @@ import contextlib
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ GET /v1/api-keys
 POST /v1/api-keys
 DELETE /v1/api-keys/{key_id}
 GET /v1/outbox
+GET /v1/test-clock
+POST /v1/test-clock/advance
 GET /v1/countries
 GET /v1/available-numbers
 GET /v1/available-numbers/{offer_id}/numbers
@@ -182,6 +185,10 @@ class Things:
         sent = self.staff.ask("POST", "/v1/stock/imports", STOCK, key="job", headers=headers)
         return str(sent.body["id"])
 
+    def soon(self) -> str:
+        now = datetime.fromisoformat(self.staff.get("/v1/test-clock").body["now"])
+        return (now + timedelta(minutes=1)).isoformat()
+
     def _made(self, path: str, body: Any) -> Any:
         answer = self.owner.post(path, body)
         assert answer.status in {200, 201}, answer
@@ -222,6 +229,8 @@ def _succeeding(things: Things) -> dict[str, dict[str, Any]]:
         },
         "import_stock": {"body": STOCK, "media_type": "text/csv"},
         "get_job": {"path": {"job_id": job}, "staff": True},
+        "get_test_clock": {"staff": True},
+        "advance_test_clock": {"body": {"to": t.soon()}, "staff": True},
         "open_account": {"body": account},
         "get_account": {"path": {"account_id": bought["account_id"]}},
         "invite_user": {"body": {"email": f"{uuid.uuid4().hex}@example.com"}},

@@ -18,6 +18,7 @@ from services.gateway.routes import (
     outbox,
     payment_methods,
     quotes,
+    test_clock,
     users,
     webhooks,
 )
@@ -40,6 +41,7 @@ def all_routes() -> tuple[Routes, ...]:
         invitations,
         login,
         outbox,
+        test_clock,
         webhooks,
         health,
     )

@@ -1,0 +1,218 @@
+"""Puts business time forward, sandbox only: each thing due happens in order, at its own time.
+
+Next due instant → set the clock → everything is stepped until nothing has work → repeat. The
+stepping is the engine's: it asks ``step`` in its own thread whenever no consumer has work, so no
+consumer is ever stepped by two threads. While what is due at one instant is done the clock stands
+still, so ``occurred_at`` says that instant.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table, insert, select, update
+
+from shared import logging
+from shared.application import Order
+from shared.consumers import Consumer
+from shared.consumers.effects import work_is_waiting
+from shared.consumers.timers import Due, Scheduler
+from shared.ids import command_id
+from shared.platform import AdvanceClock
+from shared.refusals import refusal
+from shared.runtime import Runtime
+
+_log = logging.logger("clock")
+MOST = timedelta(days=3653)
+_MOST_LISTED = 100
+_MOST_COUNTED = 10_000  # At one instant.
+_MICRO = 1e-6
+_WAITING_SECONDS = 0.01
+JOBS = MetaData()
+_job = Table(
+    "clock_job",
+    JOBS,
+    Column("job_id", String, primary_key=True),
+    Column("status", String, nullable=False),
+    Column("job", LargeBinary, nullable=False),
+)
+
+
+@dataclass
+class Job:
+    """One advance. ``due`` lists the first things that became due, ``happened`` counts all."""
+
+    job_id: str
+    since: datetime
+    to: datetime
+    reached: datetime
+    status: str = "queued"
+    happened: int = 0
+    due: list[Due] = field(default_factory=list)
+    detail: str = ""
+
+    @property
+    def percent(self) -> int:
+        """How much of the way is behind it."""
+        if self.status == "done":
+            return 100
+        return min(99, int(100 * ((self.reached - self.since) / (self.to - self.since))))
+
+
+class Advancing:
+    """One advance at a time. ``start`` is called by anybody, ``step`` by the engine alone."""
+
+    def __init__(self, runtime: Runtime, consumers: Sequence[Consumer]) -> None:
+        self._runtime = runtime
+        self._consumers = consumers
+        self._schedulers = [c for c in consumers if isinstance(c, Scheduler)]
+        self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
+        self._running: tuple[Job, Order] | None = None
+        runtime.state.create(JOBS)
+        self._give_up_interrupted()
+
+    def start(self, job_id: str, to: datetime, order: Order) -> Job:
+        """Begins an advance to an instant; the same id again is the same advance. ``order`` says
+        who asks. Raises ``clock_backwards``, ``clock_busy``, ``invalid_value``."""
+        with self._lock:
+            known = self._find(job_id)
+            if known is not None:
+                return known
+            now = self._runtime.clock.now()
+            _check(to, now)
+            if self._running is not None:
+                raise refusal("clock_busy")
+            job = Job(job_id, now, to, now)
+            self._save(job)
+            self._running = (job, order)
+        _log.info("clock_advancing", actor=order.actor, to=to.isoformat(), job=job_id)
+        return job
+
+    def job(self, job_id: str) -> Job:
+        """How far an advance is. Raises ``job_unknown``."""
+        with self._lock:
+            found = self._find(job_id)
+        if found is None:
+            raise refusal("job_unknown")
+        return found
+
+    def wait(self, job_id: str, seconds: float) -> None:
+        """Waits until an advance has ended, or for so long."""
+
+        def over() -> bool:
+            return self._running is None or self._running[0].job_id != job_id
+
+        with self._ended:
+            self._ended.wait_for(over, seconds)
+
+    def waiting(self, limit: int) -> list[Due]:
+        """What is due next, in order."""
+        return sorted(d for s in self._schedulers for d in s.waiting(limit))[:limit]
+
+    def idle_seconds(self) -> float:
+        """How long the engine may sleep: an effect that ends may ring no bell."""
+        return _WAITING_SECONDS if self._running is not None else math.inf
+
+    def step(self) -> bool:
+        """Goes on with the advance, if there is one and nothing has work. Says whether it did."""
+        running = self._running
+        if running is None:
+            return False
+        try:
+            return self._go_on(*running)
+        except Exception as error:  # noqa: BLE001  # Whatever it is, the clock must run again.
+            _log.exception("clock_failed", job=running[0].job_id)
+            self._end(running[0], "failed", f"{type(error).__name__}: {error}")
+            return True
+
+    def _go_on(self, job: Job, order: Order) -> bool:
+        standing = [c.name for c in self._consumers if c.failure]
+        if standing:
+            self._end(job, "failed", f"These stand still: {', '.join(standing)}.")
+            return True
+        if self._has_work():
+            return False
+        now = self._runtime.clock.now()
+        if now >= job.to:
+            self._end(job, "done")
+            return True
+        dues = (s.next_due(now) for s in self._schedulers)
+        self._set(job, order, min((job.to, *(due for due in dues if due is not None))))
+        return True
+
+    def _has_work(self) -> bool:
+        # In this order: an effect that has just ended has written its outcome before.
+        if work_is_waiting(self._runtime) or any(s.overdue() for s in self._schedulers):
+            return True
+        head = self._runtime.application.log.head()
+        return any(c.position < head for c in self._consumers)
+
+    def _set(self, job: Job, order: Order, at: datetime) -> None:
+        clock = self._runtime.clock
+        wanted = at - self._runtime.machine.now()
+        if wanted > clock.offset:
+            seconds = wanted.total_seconds()
+            # A float of so many seconds may fall a microsecond short.
+            seconds += _MICRO if timedelta(seconds=seconds) < wanted else 0
+            sibling = order.sibling(AdvanceClock(offset_seconds=seconds), at.isoformat())
+            self._runtime.application.execute(replace(sibling, now=at))
+            clock.learn(timedelta(seconds=seconds))
+        clock.hold(at)
+        self._note(job, at)
+
+    def _note(self, job: Job, at: datetime) -> None:
+        found = (s.waiting(_MOST_COUNTED, job.reached, at) for s in self._schedulers)
+        due = sorted(d for of_one in found for d in of_one)
+        job.happened += len(due)
+        job.due += due[: _MOST_LISTED - len(job.due)]
+        job.status, job.reached = "running", at
+
+    def _end(self, job: Job, status: str, detail: str = "") -> None:
+        job.status, job.detail = status, detail
+        with self._ended:
+            self._save(job)
+            self._running = None
+            self._runtime.clock.run()
+            self._ended.notify_all()
+        _log.info("clock_advanced", status=status, reached=job.reached.isoformat(), job=job.job_id)
+
+    def _find(self, job_id: str) -> Job | None:
+        if self._running is not None and self._running[0].job_id == job_id:
+            return self._running[0]
+        with self._runtime.state.read() as connection:
+            raw = connection.execute(select(_job.c.job).where(_job.c.job_id == job_id)).scalar()
+        return None if raw is None else msgspec.json.decode(raw, type=Job)
+
+    def _save(self, job: Job) -> None:
+        values = {"status": job.status, "job": msgspec.json.encode(job)}
+        this = _job.c.job_id == job.job_id
+        with self._runtime.state.write() as connection:
+            if connection.execute(update(_job).where(this).values(values)).rowcount == 0:
+                connection.execute(insert(_job).values(job_id=job.job_id, **values))
+
+    def _give_up_interrupted(self) -> None:
+        query = select(_job.c.job).where(_job.c.status.in_(("queued", "running")))
+        with self._runtime.state.read() as connection:
+            found = list(connection.execute(query).scalars())
+        for raw in found:
+            job = msgspec.json.decode(raw, type=Job)
+            job.status, job.detail = "failed", "The program ended meanwhile. Put it forward again."
+            self._save(job)
+
+
+def _check(to: datetime, now: datetime) -> None:
+    if to < now:
+        raise refusal("clock_backwards", f"It is {now.isoformat()} already.", param="to")
+    if to - now > MOST:
+        raise refusal("invalid_value", f"At most {MOST.days} days at once.", param="to")
+
+
+def job_id_of(key: str) -> str:
+    """The id of an advance: the same for the same request."""
+    return f"job_clock_{command_id('clock', key).hex[:20]}"
