@@ -94,6 +94,9 @@ CODES: dict[str, Code] = {
     "role_required": Code(
         e.NotAllowed, "Your role does not allow this", "Ask an owner of the account."
     ),
+    "looking_only": Code(
+        e.NotAllowed, "You are looking at this account, and may not change it", "Stop looking."
+    ),
     "staff_only": Code(e.NotAllowed, "Only staff may do this", "Ask support to do it for you."),
     "token_invalid": Code(
         e.Gone, "This link was used or has expired", "Ask for a new invitation or password reset."
@@ -172,6 +175,12 @@ CODES: dict[str, Code] = {
         e.Unprocessable,
         "That is more than was charged",
         "Refund at most what is left of the charge.",
+    ),
+    "order_not_with_operator": Code(
+        e.Conflict, "This order waits for nobody of the staff", "Read where the order stands."
+    ),
+    "ended_by_staff": Code(
+        e.Conflict, "We ended this order", "Nothing stays charged. Order again, or ask support."
     ),
     "nothing_to_confirm": Code(
         e.Conflict, "This order waits for no confirmation", "Read the order to see where it stands."

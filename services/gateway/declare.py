@@ -40,7 +40,7 @@ _SIGNED_IN = (
     "account_unknown",
     "totp_enrolment_required",
 )
-_CHANGING = ("role_required", "csrf_failed")
+_CHANGING = ("role_required", "csrf_failed", "looking_only")
 _WITH_BODY = (
     "malformed_json",
     "body_too_large",

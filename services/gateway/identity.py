@@ -15,7 +15,7 @@ from wtforms.validators import ValidationError
 
 from services.gateway.state import api_key, first, hashed
 from shared.refusals import refusal
-from shared.rpc import OWNER, STAFF
+from shared.rpc import OWNER, STAFF, VIEWER
 from shared.stores import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,6 +29,7 @@ class Who(Enum):
 
     ANYONE = "anyone"
     SIGNED_IN = "anybody signed in"
+    LEAVING = "anybody signed in, to end something"
     MEMBER = "anybody signed in, for reading"
     OWNER = "an owner, in the own account"
     BUYER = "an owner, or staff for an account"
@@ -41,6 +42,7 @@ class Caller:
     """Who asks. ``account_id`` is the account acted for; staff may name another than the own.
 
     ``must_enrol``: staff in live mode that has no second factor yet may do nothing but get one.
+    ``looking``: staff that sees the pages as an account does: a viewer of it, who changes nothing.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Caller:
     by: str
     acting: bool = False
     must_enrol: bool = False
+    looking: bool = False
 
     @property
     def staff(self) -> bool:
@@ -98,9 +101,18 @@ def check(caller: Caller | None, who: Who) -> None:
         return
     if caller is None:
         raise refusal("not_authenticated")
-    if caller.must_enrol and who is not Who.SIGNED_IN:
+    if caller.must_enrol and who not in {Who.SIGNED_IN, Who.LEAVING}:
         raise refusal("totp_enrolment_required")
     _check_role(caller, who)
+
+
+def check_looking(caller: Caller | None, who: Who, method: str) -> None:
+    """Raises ``looking_only`` when staff that sees as an account would change anything, be it
+    its own; it may always end that, and the session."""
+    if caller is None or not caller.looking or method in SAFE_METHODS:
+        return
+    if who not in {Who.LEAVING, Who.MEMBER}:
+        raise refusal("looking_only")
 
 
 def _check_role(caller: Caller, who: Who) -> None:
@@ -160,10 +172,13 @@ def _by_key(header: str, state: Store) -> Caller:
 def _by_session(row: Row[Any] | None, *, totp_needed: bool) -> Caller | None:
     if row is None:
         return None
+    # Stored beside the session, and only staff can have begun it.
+    seen = row.seen_account if row.role == STAFF else None
     return Caller(
         id=row.user_id,
-        account_id=row.account_id,
-        role=row.role,
+        account_id=seen or row.account_id,
+        role=VIEWER if seen else row.role,
         by="session",
         must_enrol=totp_needed and row.role == STAFF and not row.has_totp,
+        looking=seen is not None,
     )

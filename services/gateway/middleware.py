@@ -75,6 +75,7 @@ def _admit() -> None:
         raise refusal("not_authenticated", "Nobody may call this.")
     g.caller = _caller(who)
     gateway().limits.request(g.caller.id if g.caller else request.remote_addr or "")
+    identity.check_looking(g.caller, who, request.method)
     identity.check(g.caller, who)
     _check_site()
 

@@ -14,7 +14,8 @@ from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 from sqlalchemy import Row, delete, insert, or_, select, update
 
-from services.gateway.state import first, hashed, run
+from services.gateway import looking
+from services.gateway.state import first, hashed, look, run
 from services.gateway.state import session as table
 from services.gateway.state import user as user_table
 from shared.clock import Clock
@@ -62,6 +63,7 @@ class ServerSessions(SessionInterface):
         now = self._now()
         row = {"user_id": user_id, "csrf": csrf, "created_at": now, "seen_at": now}
         with self._state.write() as connection:
+            looking.end(connection, hashed(old or ""), now)
             connection.execute(delete(table).where(table.c.hash == hashed(old or "")))
             connection.execute(insert(table).values(hash=hashed(name), **row))
         self._set_cookie(response, name, LONGEST_SECONDS)
@@ -69,7 +71,10 @@ class ServerSessions(SessionInterface):
 
     def end(self, name: str | None, response: Response) -> None:
         """Ends a session for good."""
-        run(self._state, delete(table).where(table.c.hash == hashed(name or "")))
+        ended = hashed(name or "")
+        with self._state.write() as connection:
+            looking.end(connection, ended, self._now())
+            connection.execute(delete(table).where(table.c.hash == ended))
         self._set_cookie(response, "", 0)
 
     def _set_cookie(self, response: Response, name: str, age: int) -> None:
@@ -88,7 +93,9 @@ class ServerSessions(SessionInterface):
         query = (
             select(table, user_table.c.account_id, user_table.c.role, user_table.c.email)
             .add_columns((user_table.c.totp_secret.is_not(None)).label("has_totp"))
+            .add_columns(look.c.account_id.label("seen_account"))
             .join(user_table, user_table.c.id == table.c.user_id)
+            .outerjoin(look, looking.lasts(table.c.hash))
             .where(table.c.hash == hashed(name))
             .where(table.c.seen_at > now - IDLE_SECONDS)
             .where(table.c.created_at > now - LONGEST_SECONDS)

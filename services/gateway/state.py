@@ -68,6 +68,18 @@ session = Table(
     Column("seen_at", BigInteger, nullable=False, index=True),
 )
 
+look = Table(
+    "gateway_look",
+    TABLES,
+    Column("n", Integer, primary_key=True),
+    Column("session", LargeBinary, nullable=False, index=True),  # The session's hash.
+    Column("user_id", String, nullable=False),
+    Column("email", String, nullable=False),
+    Column("account_id", String, nullable=False, index=True),
+    Column("began_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),  # NULL: lasts until the session ends.
+)
+
 token = Table(
     "gateway_token",
     TABLES,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 
-from services.gateway import idempotency, mail, sessions, tokens
+from services.gateway import idempotency, looking, mail, sessions, tokens
 from shared.errors import Unavailable
 from shared.stores import Store
 
@@ -36,4 +36,4 @@ class Sweeper:
 
 def sweep(state: Store, now: int) -> int:
     """Deletes everything past its life; says how many rows that were."""
-    return sum(part.sweep(state, now) for part in (idempotency, sessions, tokens, mail))
+    return sum(part.sweep(state, now) for part in (idempotency, sessions, looking, tokens, mail))

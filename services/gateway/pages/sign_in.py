@@ -20,7 +20,7 @@ _NOTICES = {
 @PAGES.get("/login", Who.ANYONE)
 def show_sign_in() -> Answer:
     """Who is signed in already goes on to where the form would lead."""
-    target = own_path(request.args.get("next"))
+    target = own_path(request.args.get("next"), "/")
     if getattr(session, "row", None) is not None:
         return go(target)
     return page(

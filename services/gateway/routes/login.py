@@ -21,9 +21,11 @@ from services.gateway.sessions import ServerSession, ServerSessions
 from services.gateway.surroundings import gateway
 from shared.errors import PbxError
 from shared.refusals import refusal
+from shared.rpc import STAFF
 
 ROUTES = Routes("Sessions", "Signing in with e-mail and password, for browsers.")
 _SEE_OTHER = 303
+_CUSTOMERS = frozenset({"/", "/numbers"})
 # The form of the page is not part of the API, so the document names JSON alone.
 _BODY = {
     "required": True,
@@ -40,7 +42,7 @@ def sign_in() -> Response:
     return _sign_in_form() if _is_form() else _sign_in_json()
 
 
-@ROUTES.post("/logout", {204: None}, who=Who.SIGNED_IN, key=Key.IGNORED)
+@ROUTES.post("/logout", {204: None}, who=Who.LEAVING, key=Key.IGNORED)
 def sign_out() -> Response:
     """End the session for good"""
     answer = cast("Response", redirect("/login", _SEE_OTHER)) if _is_form() else Response(None, 204)
@@ -128,9 +130,14 @@ def _sign_in_form() -> Response:
     except PbxError as error:
         back = "/login?" + urlencode({"error": error.code, "next": target})
         return cast("Response", redirect(back, _SEE_OTHER))
-    answer = cast("Response", redirect(target, _SEE_OTHER))
+    answer = cast("Response", redirect(_landing(user, target), _SEE_OTHER))
     _begin(user, answer)
     return answer
+
+
+def _landing(user: Row[Any], target: str) -> str:
+    """Staff has no numbers of its own: it begins in the back office."""
+    return "/office" if user.role == STAFF and target in _CUSTOMERS else target
 
 
 def _own_path(wanted: str | None) -> str:
