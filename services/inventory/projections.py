@@ -1,26 +1,14 @@
-"""What is for sale: offers with their counts, blocks, and the numbers that are not available.
-
-An untouched number has no row: it is available when a block covers it and no row says otherwise.
-"""
+"""What is for sale: offers with their counts, blocks, the numbers that are not available, and how
+the counts changed each day. The tables are in ``tables.py``."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    DateTime,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    and_,
-)
+from sqlalchemy import Table
 
 from services.inventory.messages import (
     BlockRepriced,
@@ -37,69 +25,31 @@ from services.inventory.messages import (
     Place,
     Terms,
 )
+from services.inventory.tables import (
+    ON_SALE,
+    TABLES,
+    awaiting,
+    block,
+    offer,
+    stock_day,
+    taken,
+)
 from shared import phone
 from shared.consumers.projections import Projection
 from shared.consumers.rows import Key, Rows
 from shared.happened import Happened
 
-TABLES = MetaData()
-offer = Table(
-    "offer",
-    TABLES,
-    Column("offer_id", String, primary_key=True),
-    Column("country", String, nullable=False),
-    Column("region", String, nullable=False),
-    Column("city", String, nullable=False),
-    Column("city_fold", String, nullable=False),
-    Column("area_code", String, nullable=False),
-    Column("type", String, nullable=False),
-    Column("prefix", String, nullable=False),
-    Column("currency", String, nullable=False),
-    Column("setup_fee", BigInteger, nullable=False),
-    Column("monthly_fee", BigInteger, nullable=False),
-    Column("per_minute", BigInteger, nullable=False),
-    Column("connect_fee", BigInteger, nullable=False),
-    Column("min_period_months", Integer, nullable=False),
-    Column("billing_increments", String, nullable=False),
-    Column("sms", Boolean, nullable=False),
-    Column("blocks", Integer, nullable=False),
-    Column("available", Integer, nullable=False),
-    Index("offer_search", "country", "city_fold", "prefix", "offer_id"),
-)
-block = Table(
+__all__ = [
+    "ON_SALE",
+    "STOCK",
+    "TABLES",
+    "awaiting",
     "block",
-    TABLES,
-    Column("block_id", String, primary_key=True),
-    Column("first", BigInteger, nullable=False, index=True),
-    Column("last", BigInteger, nullable=False),
-    Column("size", Integer, nullable=False),
-    Column("offer_id", String, nullable=False, index=True),
-    Column("available", Integer, nullable=False),
-    Column("withdrawn", Boolean, nullable=False),
-    Column("fixed", String, nullable=False),  # The digits all its numbers begin with.
-    Column("free_digits", Integer, nullable=False),  # How many digits follow them.
-)
-taken = Table(
-    "taken_number",
-    TABLES,
-    Column("number", String, primary_key=True),
-    Column("block_id", String, nullable=False, index=True),
-    Column("status", String, nullable=False),
-    Column("account_id", String, nullable=False),
-    Column("hold_id", String, nullable=False),
-    Column("num_id", String, nullable=False),
-    Column("until", DateTime(timezone=True)),
-    Index("taken_by_account", "account_id", "status"),
-)
-awaiting = Table(
-    "hold_awaiting",
-    TABLES,
-    Column("hold_id", String, primary_key=True),
-    Column("country", String, nullable=False, index=True),
-    Column("since", BigInteger, nullable=False),  # The position of the event that began it.
-)
-# What can be bought: condition on blocks.
-ON_SALE = and_(block.c.available > 0, block.c.withdrawn.is_(False))
+    "fold_city",
+    "offer",
+    "stock_day",
+    "taken",
+]
 
 
 def fold_city(name: str) -> str:
@@ -110,21 +60,22 @@ def fold_city(name: str) -> str:
 
 def fold(event: Happened, rows: Rows) -> None:
     """One event into the rows."""
+    day = event.at.date()
     match event.message:
         case NumberBlockStocked() as e:
-            _stocked(e, rows)
+            _stocked(e, day, rows)
         case BlockRepriced() as e:
-            _repriced(e, rows)
+            _repriced(e, day, rows)
         case BlockWithdrawn() as e:
-            _withdrawn(e, rows)
+            _withdrawn(e, day, rows)
         case NumberHeld() as e:
-            _held(e, rows)
+            _held(e, day, rows)
         case NumberReleased() | NumberReturnedToStock() as e:
-            _back(e.number, rows)
+            _back(e.number, day, rows)
         case NumberAllocated() as e:
-            _status(e.number, rows, "allocated", num_id=e.num_id)
+            _status(e.number, day, rows, "allocated", num_id=e.num_id)
         case NumberQuarantined() as e:
-            _status(e.number, rows, "quarantined", until=e.until, hold_id="", account_id="")
+            _status(e.number, day, rows, "quarantined", until=e.until, hold_id="", account_id="")
         case HoldAwaitsStock() as e:
             _awaits(e, event.position, rows)
         case HoldPinned() | HoldReleased() as e:
@@ -139,7 +90,7 @@ def _awaits(e: HoldAwaitsStock, position: int, rows: Rows) -> None:
         rows.put(awaiting, row)
 
 
-def _stocked(e: NumberBlockStocked, rows: Rows) -> None:
+def _stocked(e: NumberBlockStocked, day: date, rows: Rows) -> None:
     first = int(e.block_id)
     taken_before = rows.get(block, e.block_id)
     gone = taken_before["size"] - taken_before["available"] if taken_before else 0
@@ -157,7 +108,7 @@ def _stocked(e: NumberBlockStocked, rows: Rows) -> None:
         "free_digits": len(str(last)) - len(fixed),
     }
     rows.put(block, row)
-    _enter(e.offer_id, e.place, e.terms, row, rows)
+    _enter(e, row, day, rows)
 
 
 def _common(first: str, last: str) -> str:
@@ -165,12 +116,29 @@ def _common(first: str, last: str) -> str:
     return first[:same]
 
 
-def _enter(offer_id: str, place: Place, terms: Terms, of: dict[str, Any], rows: Rows) -> None:
-    if rows.get(offer, offer_id) is None:
-        rows.put(offer, _offer_row(offer_id, place, terms, str(of["block_id"])))
-    row = rows.change(offer, offer_id)
+def _enter(
+    e: NumberBlockStocked | BlockRepriced, of: dict[str, Any], day: date, rows: Rows
+) -> None:
+    if rows.get(offer, e.offer_id) is None:
+        rows.put(offer, _offer_row(e.offer_id, e.place, e.terms, str(of["block_id"])))
+    row = rows.change(offer, e.offer_id)
     row["blocks"] += 1
-    row["available"] += of["available"]
+    _sell(row, of["available"], day, rows)
+
+
+def _sell(of_offer: dict[str, Any], more: int, day: date, rows: Rows) -> None:
+    of_offer["available"] += more
+    _on(day, of_offer, rows)["available"] += more
+
+
+def _on(day: date, where: dict[str, Any], rows: Rows) -> dict[str, Any]:
+    """The day's row of a country and type: those of an offer or of a number."""
+    key = (day, where["country"], where["type"])
+    if rows.get(stock_day, *key) is None:
+        named = dict(zip(("day", "country", "type"), key, strict=True))
+        counts = {"available": 0, "held": 0, "allocated": 0, "quarantined": 0}
+        rows.put(stock_day, named | counts)
+    return rows.change(stock_day, *key)
 
 
 def _offer_row(offer_id: str, place: Place, terms: Terms, number: str) -> dict[str, Any]:
@@ -196,26 +164,27 @@ def _offer_row(offer_id: str, place: Place, terms: Terms, number: str) -> dict[s
     }
 
 
-def _leave(of: dict[str, Any], rows: Rows) -> None:
+def _leave(of: dict[str, Any], day: date, rows: Rows) -> None:
     row = rows.change(offer, of["offer_id"])
     row["blocks"] -= 1
-    row["available"] -= of["available"]
+    _sell(row, -of["available"], day, rows)
 
 
-def _repriced(e: BlockRepriced, rows: Rows) -> None:
+def _repriced(e: BlockRepriced, day: date, rows: Rows) -> None:
     row = rows.change(block, e.block_id)
-    _leave(row, rows)
+    _leave(row, day, rows)
     row["offer_id"] = e.offer_id
-    _enter(e.offer_id, e.place, e.terms, row, rows)
+    _enter(e, row, day, rows)
 
 
-def _withdrawn(e: BlockWithdrawn, rows: Rows) -> None:
+def _withdrawn(e: BlockWithdrawn, day: date, rows: Rows) -> None:
     row = rows.change(block, e.block_id)
-    _leave(row, rows)
+    _leave(row, day, rows)
     row["withdrawn"] = True
 
 
-def _held(e: NumberHeld, rows: Rows) -> None:
+def _held(e: NumberHeld, day: date, rows: Rows) -> None:
+    of_offer = _count(e.block_id, -1, day, rows)
     row = {
         "number": e.number,
         "block_id": e.block_id,
@@ -224,27 +193,36 @@ def _held(e: NumberHeld, rows: Rows) -> None:
         "hold_id": e.hold_id,
         "num_id": "",
         "until": None,
+        "country": of_offer["country"],
+        "type": of_offer["type"],
     }
     rows.put(taken, row)
-    _count(e.block_id, -1, rows)
+    _on(day, row, rows)["held"] += 1
 
 
-def _count(block_id: str, by: int, rows: Rows) -> None:
+def _count(block_id: str, by: int, day: date, rows: Rows) -> dict[str, Any]:
     row = rows.change(block, block_id)
     row["available"] += by
+    of_offer = rows.change(offer, row["offer_id"])
     if not row["withdrawn"]:
-        rows.change(offer, row["offer_id"])["available"] += by
+        _sell(of_offer, by, day, rows)
+    return of_offer
 
 
-def _back(number: str, rows: Rows) -> None:
+def _back(number: str, day: date, rows: Rows) -> None:
     row = rows.get(taken, number)
     if row is not None:
         rows.drop(taken, number)
-        _count(row["block_id"], 1, rows)
+        _on(day, row, rows)[row["status"]] -= 1
+        _count(row["block_id"], 1, day, rows)
 
 
-def _status(number: str, rows: Rows, status: str, **more: Any) -> None:
-    rows.change(taken, number).update(status=status, **more)
+def _status(number: str, day: date, rows: Rows, status: str, **more: Any) -> None:
+    row = rows.change(taken, number)
+    counts = _on(day, row, rows)
+    counts[row["status"]] -= 1
+    counts[status] += 1
+    row.update(status=status, **more)
 
 
 def touches(message: Any) -> Iterable[tuple[Table, Key]]:
@@ -261,7 +239,7 @@ def touches(message: Any) -> Iterable[tuple[Table, Key]]:
 
 STOCK = Projection(
     "stock",
-    1,
+    2,
     TABLES,
     (
         NumberBlockStocked,

@@ -13,6 +13,7 @@ from services.inventory import (
     overview,
     quotes,
     search,
+    stock_counts,
     stock_file,
 )
 from services.inventory.domain import hold as hold_domain
@@ -184,6 +185,16 @@ class InventoryService:
         ctx.require_staff()
         self._runtime.fresh(ctx, _STOCK)
         return overview.blocks(self._runtime.views, country, limit, after)
+
+    @rpc
+    def get_stock_overview(self, ctx: CallContext, days: int = 30) -> dict[str, Any]:
+        """How many numbers are available, held, allocated and quarantined by country and type, and
+        what was available at the end of each of the last days, UTC (staff). Raises
+        ``invalid_value``."""
+        ctx.require_staff()
+        self._runtime.fresh(ctx, _STOCK)
+        today = self._runtime.clock.now().date()
+        return stock_counts.overview(self._runtime.views, today, days)
 
     def _hold_time(self) -> timedelta:
         return timedelta(minutes=self._runtime.settings.hold_minutes)

@@ -27,7 +27,7 @@ from services.inventory.messages import (
     StockBlock,
     Terms,
 )
-from services.inventory.projections import block, offer, taken
+from services.inventory.projections import block, offer, stock_day, taken
 from services.orders.messages import OrderFailed, OrderPaid, OrderPlaced
 from shared.aggregate import Aggregate
 from shared.money import Money
@@ -239,6 +239,18 @@ class Shop:
         for row in blocks:
             by_offer[row.offer_id] += 0 if row.withdrawn else row.available
         assert offers == by_offer
+        self._assert_days(gone)
+
+    def _assert_days(self, gone: dict[str, str]) -> None:
+        """The changes of all days add up to what there is now."""
+        names = ("held", "allocated", "quarantined")
+        sums = [func.sum(stock_day.c[name]) for name in ("available", *names)]
+        with self.world.views.read() as connection:
+            available, *others = (n or 0 for n in connection.execute(select(*sums)).one())
+            sold = connection.execute(select(func.sum(offer.c.available))).scalar() or 0
+        assert available == sold
+        statuses = list(gone.values())
+        assert others == [statuses.count(name) for name in names]
 
     def rows_and_streams(self) -> tuple[int, int]:
         """How many rows the views hold for single numbers, and how many streams there are."""
