@@ -179,6 +179,9 @@ CODES: dict[str, Code] = {
     "order_not_with_operator": Code(
         e.Conflict, "This order waits for nobody of the staff", "Read where the order stands."
     ),
+    "order_paid": Code(
+        e.Conflict, "The order is paid", "Refund it, or wait until its numbers are delivered."
+    ),
     "ended_by_staff": Code(
         e.Conflict, "We ended this order", "Nothing stays charged. Order again, or ask support."
     ),

@@ -23,6 +23,7 @@ from services.billing.messages import (
     RefundCharge,
 )
 from services.orders.messages import (
+    OrderChargeCheckRequested,
     OrderConfirmationReported,
     OrderFailed,
     OrderReserved,
@@ -55,6 +56,8 @@ def react(event: Happened) -> Sequence[Any]:
             ]
         case OrderConfirmationReported() as e:
             return [CheckCharge(charge_id=e.charge_id, give_up=False)]
+        case OrderChargeCheckRequested() as e:
+            return [CheckCharge(charge_id=charge_id_of(e.order_id), give_up=False)]
         case OrderFailed() as e:
             return [CheckCharge(charge_id=charge_id_of(e.order_id), give_up=True)]
         case RefundRequested() as e:
@@ -71,6 +74,7 @@ POLICY = Policy(
     events=(
         OrderReserved,
         OrderConfirmationReported,
+        OrderChargeCheckRequested,
         OrderFailed,
         RefundRequested,
         OwedPaymentRequested,

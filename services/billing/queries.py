@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, select
+from sqlalchemy import Select, Table, bindparam, func, select
 
 from services.billing.domain.charge_state import OPEN
 from services.billing.projections import account, card, charge, default_card
@@ -30,8 +30,10 @@ def one_account(views: Store, account_id: str) -> Answer:
 
 
 def accounts(views: Store, limit: int, after: str | None) -> Answer:
-    """All accounts, the newest first."""
-    return _page(views, select(account), account, _account, limit, after)
+    """All accounts, the newest first, each with how many cards it has."""
+    cards = select(func.count()).where(card.c.account_id == account.c.account_id).scalar_subquery()
+    query = select(account, cards.label("cards"))
+    return _page(views, query, account, _account_with_cards, limit, after)
 
 
 def cards(views: Store, account_id: str) -> list[Answer]:
@@ -129,6 +131,10 @@ def _account(row: Any) -> Answer:
     names = ("name", "email", "country", "time_zone", "currency")
     created = {"created_at": time_text(row["created_at"])}
     return {"id": row["account_id"], **{n: row[n] for n in names}, **created}
+
+
+def _account_with_cards(row: Any) -> Answer:
+    return _account(row) | {"cards": row["cards"]}
 
 
 def _card(row: Any) -> Answer:

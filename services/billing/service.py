@@ -168,10 +168,14 @@ class Billing:
 
     @rpc
     def get_charge(self, ctx: CallContext, charge_id: str) -> dict[str, Any]:
-        """One charge with its refunds. Raises ``charge_unknown``."""
+        """One charge with its refunds; staff also sees the provider's id. Raises
+        ``charge_unknown``."""
         self._runtime.fresh(ctx, "charges")
         of = None if ctx.staff else ctx.account_id
-        return queries.one_charge(self._runtime.views, charge_id, of)
+        found = queries.one_charge(self._runtime.views, charge_id, of)
+        if ctx.staff:
+            found["provider_id"] = self._charge(ctx, charge_id).provider_id or None
+        return found
 
     @rpc
     def get_payment_action(self, ctx: CallContext, charge_id: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ def spec() -> ServiceSpec:
     load all of it."""
     from services.orders import fulfilling, messages, policies
     from services.orders.domain import order, tenure
+    from services.orders.operating import OPERATING
     from services.orders.projections import NUMBERS, ORDERS
     from services.orders.service import OrdersService
 
@@ -19,6 +20,6 @@ def spec() -> ServiceSpec:
         rpc=OrdersService,
         policy=policies.POLICY,
         processes={messages.CompleteOrder: fulfilling.complete},
-        projections=(ORDERS, NUMBERS),
+        projections=(ORDERS, NUMBERS, OPERATING),
         timers=policies.TIMERS,
     )

@@ -113,6 +113,24 @@ class OrderNeedsOperator:
     reason: str
 
 
+@event("OrderChargeCheckRequested", sealed_under="account_id")
+class OrderChargeCheckRequested:
+    """Staff wants to know how the charge stands; billing asks the provider."""
+
+    order_id: str
+    account_id: str
+    reason: Sealed[str]
+
+
+@event("OrderGivenUp", sealed_under="account_id")
+class OrderGivenUp:
+    """Staff ends an order that waited too long; ``OrderFailed`` follows."""
+
+    order_id: str
+    account_id: str
+    reason: Sealed[str]
+
+
 @event("RefundRequested")
 class RefundRequested:
     """Money of a charge is to be returned: for ``numbers``, or as goodwill if there are none."""
@@ -242,6 +260,22 @@ class GiveToOperator:
 
     order_id: str
     waited_for: str
+
+
+@command
+class RequestChargeCheck:
+    """Staff has the charge of an order looked up again."""
+
+    order_id: str
+    reason: str
+
+
+@command
+class GiveUpOrder:
+    """Staff ends an order that waits for a person."""
+
+    order_id: str
+    reason: str
 
 
 @command

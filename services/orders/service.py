@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from services.orders import number_rows, order_rows, requests, views
+from services.orders import number_rows, operating, order_rows, requests, views
 from services.orders.domain.order_state import PURCHASE
 from services.orders.messages import (
     DescribeNumber,
+    GiveUpOrder,
     OrderPlaced,
     PlaceOrder,
     ReportConfirmation,
+    RequestChargeCheck,
     RequestRefund,
 )
 from services.orders.projections import NUMBERS, ORDERS
@@ -35,7 +37,7 @@ class OrdersService:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         # Queries may come before the runner has filled its first row.
-        for projection in (ORDERS, NUMBERS):
+        for projection in (ORDERS, NUMBERS, operating.OPERATING):
             runtime.views.create(projection.tables)
 
     @rpc
@@ -128,6 +130,40 @@ class OrdersService:
             reason=reason,
         )
         return self._run_on_order(self._runtime.order(ctx, command, "refund_order", order_id))
+
+    @rpc
+    def list_operator_orders(
+        self, ctx: CallContext, limit: int = 20, after: str | None = None
+    ) -> dict[str, Any]:
+        """Orders of all accounts that wait for a person (staff), the longest waiting first:
+        ``{data, next}``. Raises ``invalid_cursor``."""
+        ctx.require_staff()
+        self._runtime.fresh(ctx, _ORDERS, operating.OPERATING.name)
+        return operating.waiting(self._runtime.views, limit, after)
+
+    @rpc
+    def get_operator_order(self, ctx: CallContext, order_id: str) -> dict[str, Any]:
+        """An order with what it waits for and what staff did about it (staff). Raises
+        ``order_unknown``."""
+        ctx.require_staff()
+        self._runtime.fresh(ctx, _ORDERS, operating.OPERATING.name)
+        return operating.one(self._runtime.views, order_id)
+
+    @rpc
+    def check_order_charge(self, ctx: CallContext, order_id: str, reason: str) -> dict[str, Any]:
+        """Has the charge of an order that waits for a person looked up now (staff). Raises
+        ``order_unknown``, ``order_not_with_operator``, ``charge_unknown``, ``missing_field``."""
+        ctx.require_staff()
+        command = RequestChargeCheck(order_id=order_id, reason=reason)
+        return self._run_on_order(self._runtime.order(ctx, command, "check_charge", order_id))
+
+    @rpc
+    def give_up_order(self, ctx: CallContext, order_id: str, reason: str) -> dict[str, Any]:
+        """Ends an order that waits for a person and is not paid (staff). Raises ``order_unknown``,
+        ``order_not_with_operator``, ``order_paid``, ``missing_field``."""
+        ctx.require_staff()
+        command = GiveUpOrder(order_id=order_id, reason=reason)
+        return self._run_on_order(self._runtime.order(ctx, command, "give_up", order_id))
 
     @rpc
     def get_number(self, ctx: CallContext, number_or_num_id: str) -> dict[str, Any]:

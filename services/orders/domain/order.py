@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from services.inventory.messages import HeldLine
-from services.orders.domain import placing, refunds
+from services.orders.domain import operating, placing, refunds
 from services.orders.domain.order_state import (
     ACTION_REQUIRED,
     CHARGE_UNKNOWN,
@@ -30,6 +30,7 @@ from services.orders.messages import (
     FailOrder,
     FulfilOrder,
     GiveToOperator,
+    GiveUpOrder,
     OrderActionRequired,
     OrderChargeUnknown,
     OrderConfirmationReported,
@@ -44,6 +45,7 @@ from services.orders.messages import (
     RecordRefunded,
     RecordRefundFailed,
     ReportConfirmation,
+    RequestChargeCheck,
     RequestRefund,
     RequireAction,
     ReserveOrder,
@@ -63,6 +65,8 @@ Command = (
     | FulfilOrder
     | ExpireAction
     | GiveToOperator
+    | RequestChargeCheck
+    | GiveUpOrder
     | RequestRefund
     | RecordRefunded
     | RecordRefundFailed
@@ -245,6 +249,10 @@ def decide(command: Command, state: Order) -> Sequence[Event]:  # One per comman
             return expire_action(command, state)
         case GiveToOperator():
             return give_to_operator(command, state)
+        case RequestChargeCheck():
+            return operating.check_charge(command, state)
+        case GiveUpOrder():
+            return operating.give_up(command, state)
         case RequestRefund():
             return refunds.request(command, state)
         case RecordRefunded():
@@ -268,6 +276,8 @@ AGGREGATE = Aggregate(
         FulfilOrder,
         ExpireAction,
         GiveToOperator,
+        RequestChargeCheck,
+        GiveUpOrder,
         RequestRefund,
         RecordRefunded,
         RecordRefundFailed,

@@ -14,10 +14,12 @@ from typing import assert_never
 from services.inventory.messages import HeldLine
 from services.orders.messages import (
     OrderActionRequired,
+    OrderChargeCheckRequested,
     OrderChargeUnknown,
     OrderConfirmationReported,
     OrderFailed,
     OrderFulfilled,
+    OrderGivenUp,
     OrderNeedsOperator,
     OrderPaid,
     OrderPlaced,
@@ -38,6 +40,8 @@ Event = (
     | OrderFulfilled
     | OrderFailed
     | OrderNeedsOperator
+    | OrderChargeCheckRequested
+    | OrderGivenUp
     | RefundRequested
     | OrderRefunded
     | OrderRefundFailed
@@ -110,7 +114,7 @@ def evolve(state: Order, event: Event) -> Order:  # One per event.
         case OrderActionRequired():
             waiting = replace(state, status=ACTION_REQUIRED, with_operator=False)
             return replace(waiting, charge_id=event.charge_id, expires_at=event.expires_at)
-        case OrderConfirmationReported():
+        case OrderConfirmationReported() | OrderChargeCheckRequested() | OrderGivenUp():
             return state
         case OrderChargeUnknown():
             waiting = replace(state, status=CHARGE_UNKNOWN, with_operator=False)
