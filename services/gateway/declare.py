@@ -32,6 +32,7 @@ from shared.refusals import refusal
 View = TypeVar("View", bound=Callable[..., Any])
 Answers = dict[int, type[BaseModel] | dict[str, Any] | None]
 _OPERATION = "__operation__"
+_FILE = "__takes_file__"
 _ALWAYS = ("internal_error", "service_unavailable", "rate_limited")
 _SIGNED_IN = (
     "not_authenticated",
@@ -167,6 +168,18 @@ def operation_of(view: object) -> Operation | None:
     """What a view function of the application declares; ``None`` for pages and files."""
     found = getattr(view, _OPERATION, None)
     return found if isinstance(found, Operation) else None
+
+
+def with_file(view: View) -> View:
+    """Lets the body of a view that is no operation be as large as a file."""
+    setattr(view, _FILE, True)
+    return view
+
+
+def takes_file(view: object) -> bool:
+    """Whether a view's body is something larger than JSON or a form's fields."""
+    operation = operation_of(view)
+    return operation.takes_file if operation is not None else bool(getattr(view, _FILE, False))
 
 
 class Api(OpenAPI):

@@ -12,7 +12,7 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 
 from services.gateway import idempotency, identity
-from services.gateway.declare import Key, Operation, operation_of
+from services.gateway.declare import Key, Operation, operation_of, takes_file
 from services.gateway.idempotency import Answers, Asked, Running
 from services.gateway.identity import SAFE_METHODS, Who
 from services.gateway.sessions import ServerSessions
@@ -63,8 +63,7 @@ def _open() -> None:
 
 
 def _most_bytes() -> int:
-    operation = operation_of(_view()) if request.url_rule is not None else None
-    return MOST_BYTES if operation is not None and operation.takes_file else _MOST_JSON_BYTES
+    return MOST_BYTES if request.url_rule and takes_file(_view()) else _MOST_JSON_BYTES
 
 
 def _admit() -> None:

@@ -20,6 +20,7 @@ from services.gateway.pages import (
     number,
     numbers,
     numbers_csv,
+    office,
     orders,
     port_in,
     rendering,
@@ -30,7 +31,8 @@ from services.gateway.pages import (
 from services.gateway.surroundings import Gateway
 
 _LISTS = (numbers, numbers_csv, live, number, port_in)
-_MODULES = (home, sign_in, welcome, *_LISTS, search, checkout, orders, billing, cards, assets)
+_BUYING = (search, checkout, orders, billing, cards)
+_MODULES = (home, sign_in, welcome, *_LISTS, *_BUYING, *office.MODULES, assets)
 
 
 def register(app: Flask, _surroundings: Gateway) -> None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from flask import Blueprint
 from werkzeug.wrappers import Response
 
+from services.gateway.declare import with_file
 from services.gateway.identity import Who, may_call
 
 Answer = str | Response
@@ -24,9 +25,13 @@ class Pages:
         """A page to look at."""
         return self._declare("GET", rule, who)
 
-    def post(self, rule: str, who: Who = Who.BUYER) -> Callable[[View], View]:
-        """What a form of a page does; answers with a redirection to a page to look at."""
-        return self._declare("POST", rule, who)
+    def post(
+        self, rule: str, who: Who = Who.BUYER, *, takes_file: bool = False
+    ) -> Callable[[View], View]:
+        """What a form of a page does; answers with a redirection to a page to look at.
+        ``takes_file``: it may be as large as a file."""
+        declared = self._declare("POST", rule, who)
+        return (lambda view: declared(with_file(view))) if takes_file else declared
 
     def add_to(self, blueprint: Blueprint) -> None:
         """Registers them."""

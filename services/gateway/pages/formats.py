@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_decimal
 from phonenumbers import PhoneNumberType as Kind
 
 from services.gateway import texts
@@ -61,6 +61,10 @@ class Formats:
     def short_day(self, value: str | date) -> str:
         """A calendar day for a table: ``27 Feb 2026``."""
         return str(format_date(self._day(value), "d MMM y", locale=self.locale))
+
+    def count(self, value: int) -> str:
+        """``12,345``."""
+        return str(format_decimal(value, locale=self.locale))
 
     def today(self, now: datetime) -> date:
         """The day it is in the account's zone."""

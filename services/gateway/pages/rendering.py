@@ -76,9 +76,20 @@ def frame() -> dict[str, Any]:
         "email": getattr(getattr(session, "row", None), "email", "") if by_session else "",
         "account": account(),
         "may_buy": caller is not None and caller.role == OWNER,
+        "office": caller is not None and caller.staff,
+        "looking": _looking(),
         "csrf": generate_csrf() if by_session else "",
         "behind": bool(g.get("behind")),
     }
+
+
+def _looking() -> dict[str, str] | None:
+    """As which account staff sees the pages, and who it is; ``None`` for everybody else."""
+    caller = g.get("caller")
+    if caller is None or not caller.looking:
+        return None
+    name = (account() or {}).get("name") or caller.account_id
+    return {"account": str(name), "email": str(getattr(session, "row").email)}  # noqa: B009  # Ours.
 
 
 def new_key() -> str:

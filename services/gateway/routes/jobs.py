@@ -36,7 +36,7 @@ def import_stock() -> tuple[Any, int]:
     """Take a stock file in; its rows are run as a job"""
     if request.mimetype != "text/csv":
         raise refusal("unsupported_media_type", "Send the file as text/csv.")
-    job_id = order("inventory", "import_stock", csv=_text(request.get_data()))["job_id"]
+    job_id = order("inventory", "import_stock", csv=text_of(request.get_data()))["job_id"]
     return ask("inventory", "get_job", job_id=job_id), 202
 
 
@@ -55,7 +55,8 @@ def list_stock(query: StockQuery) -> dict[str, Any]:
     return page(ask("inventory", "get_stock", **wanted, after=query.cursor))
 
 
-def _text(raw: bytes) -> str:
+def text_of(raw: bytes) -> str:
+    """A file's text. Raises ``invalid_value`` for one that is not UTF-8."""
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -14,6 +14,7 @@ from services.gateway.texts import (
     checkout,
     helping,
     numbers,
+    office,
     orders,
     problems,
     search,
@@ -22,7 +23,8 @@ from services.gateway.texts import (
 )
 from shared.refusals import CODES
 
-_MODULES = (site, sign_in, helping, numbers, search, checkout, orders, billing, cards, problems)
+_BUYING = (search, checkout, orders, billing, cards)
+_MODULES = (site, sign_in, helping, numbers, *_BUYING, office, problems)
 TEXTS: dict[str, str] = {
     name: sentence for module in _MODULES for name, sentence in module.TEXTS.items()
 }

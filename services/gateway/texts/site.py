@@ -18,6 +18,7 @@ TEXTS: dict[str, str] = {
     "nav.call_routing": "Call Routing",
     "nav.numbers": "Phone Numbers",
     "nav.billing": "Billing",
+    "nav.office": "Back office",
     "nav.sign_in": "Sign in",
     "nav.sign_out": "Sign out",
     # Words used in several places

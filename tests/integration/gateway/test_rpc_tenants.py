@@ -33,6 +33,7 @@ def calls(theirs: dict[str, Any], offer_id: str) -> dict[str, tuple[dict[str, An
         "inventory.import_stock": ({"csv": CSV}, "staff_only"),
         "inventory.get_job": ({"job_id": theirs["job_id"]}, "job_unknown"),
         "inventory.get_stock": ({}, "staff_only"),
+        "inventory.get_stock_overview": ({}, "staff_only"),
         # Accepted, because only inventory knows whose quote it is: it fails, see below.
         "orders.place_order": (
             {"items": [item], "payment_method_id": theirs["payment_method_id"]},
@@ -42,8 +43,17 @@ def calls(theirs: dict[str, Any], offer_id: str) -> dict[str, tuple[dict[str, An
         "orders.list_orders": ({}, NOTHING_THERE),
         "orders.confirm_payment": ({"order_id": theirs["order_id"]}, "order_unknown"),
         "orders.refund_order": ({"order_id": theirs["order_id"]}, "staff_only"),
+        "orders.list_operator_orders": ({}, "staff_only"),
+        "orders.get_operator_order": ({"order_id": theirs["order_id"]}, "staff_only"),
+        "orders.check_order_charge": (
+            {"order_id": theirs["order_id"], "reason": "mine"},
+            "staff_only",
+        ),
+        "orders.give_up_order": ({"order_id": theirs["order_id"], "reason": "mine"}, "staff_only"),
         "orders.get_number": ({"number_or_num_id": theirs["number"]}, "number_unknown"),
         "orders.list_numbers": ({"q": theirs["number"]}, NOTHING_THERE),
+        "orders.count_numbers": ({"q": theirs["number"]}, NOTHING_THERE),
+        "orders.last_change": ({}, NOTHING_THERE),
         "orders.set_description": (
             {"num_id": theirs["num_id"], "description": "mine now"},
             "number_unknown",

@@ -53,6 +53,28 @@ def signed_in(shop: Site, name: str = "Company") -> Visitor:
     return visitor
 
 
+def staff_of(shop: Site) -> Visitor:
+    """A new member of the staff, signed in."""
+    return _invited(shop, shop.staff(), "staff")
+
+
+def viewer_of(shop: Site) -> Visitor:
+    """Somebody of a new account who may only look, signed in."""
+    return _invited(shop, signed_in(shop).api, "viewer")
+
+
+def _invited(shop: Site, by: Caller, role: str) -> Visitor:
+    email = f"{uuid.uuid4().hex[:12]}@example.com"
+    made = by.post("/v1/users", {"email": email, "role": role})
+    assert made.status_code == 201, made.text
+    visitor = Visitor(shop.visitor, email, shop.caller(by.account_id, role))
+    form = {"password": PASSWORD, "repeat": PASSWORD}
+    token = shop.mails()[0]["token"]
+    assert visitor.client.post(f"/invitations/{token}", data=form).status_code == 303
+    assert visitor.sign_in().status_code == 303
+    return visitor
+
+
 def hidden(answer: TestResponse, name: str) -> str:
     """The value of a hidden field."""
     found = re.search(rf'name="{name}" value="([^"]*)"', answer.text)

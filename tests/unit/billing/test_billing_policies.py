@@ -22,6 +22,7 @@ from services.billing.messages import (
 from services.billing.policies import ACTION, POLICY, TIMERS, charge_id_of, react
 from services.billing.webhooks import report_of
 from services.orders.messages import (
+    OrderChargeCheckRequested,
     OrderConfirmationReported,
     OrderFailed,
     OrderPaid,
@@ -67,6 +68,12 @@ def test_a_reserved_order_is_charged() -> None:
 
 def test_an_order_for_nothing_is_not_charged() -> None:
     assert reaction(reserved(Money(0, "USD"))) == []
+
+
+def test_a_charge_that_staff_asks_about_is_looked_up_and_not_given_up() -> None:
+    said = OrderChargeCheckRequested(order_id="ord_1", account_id="acct_a", reason="why")
+
+    assert reaction(said) == [CheckCharge(charge_id=charge_id_of("ord_1"), give_up=False)]
 
 
 def test_a_reported_confirmation_is_looked_into() -> None:

@@ -190,3 +190,39 @@ def test_an_installation_that_runs_shows_what_was_commanded(
     assert shown(world.views) == {"b": (7, 1)}
     world.engine.stop(5)
     world.close()
+
+
+def test_it_makes_work_in_its_own_thread_and_only_when_nobody_has_any() -> None:
+    consumer, bell = Counter("a", 2), Bell()
+    found: list[tuple[int, str]] = []
+    done = threading.Event()
+
+    def make() -> bool:
+        found.append((consumer.left, threading.current_thread().name))
+        if len(found) == 1:
+            consumer.left += 1
+            return True
+        done.set()
+        return False
+
+    engine = Engine([consumer], Progress(), bell, when_idle=make)
+    engine.start()
+    assert done.wait(5)
+    engine.stop(1)
+
+    assert found[:2] == [(0, "engine"), (0, "engine")]
+    assert consumer.position == 3
+
+
+def test_idle_work_that_fails_does_not_end_the_loop() -> None:
+    tried = threading.Semaphore(0)
+
+    def fail() -> bool:
+        tried.release()
+        raise RuntimeError("broken")
+
+    engine = Engine([Counter("a", 0)], Progress(), Bell(), lambda: 0.01, fail)
+    engine.start()
+    assert tried.acquire(timeout=5)
+    assert tried.acquire(timeout=5)
+    engine.stop(1)
