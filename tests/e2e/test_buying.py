@@ -169,7 +169,9 @@ def test_one_slow_card_does_not_hold_up_a_hundred_other_orders(product: Product)
 
     assert statuses == ["fulfilled"] * 100
     assert waiting == "charging"
-    assert beside < 2 * max(before, after) + 1  # Not 30 s, nor the 3 s after which the slow call is given up.
+    assert (
+        beside < 2 * max(before, after) + 1
+    )  # Not 30 s, nor the 3 s after which the slow call is given up.
 
 
 def _hundred_orders(
