@@ -244,7 +244,6 @@ CODES: dict[str, Code] = {
         "Try again when there is room; repeating it with the same Idempotency-Key is safe.",
     ),
     "busy": Code(e.Unavailable, "Too much at once", _AGAIN),
-    "too_many_waiting": Code(e.Unavailable, "Too many requests are waiting", _AGAIN),
     "payment_provider_unavailable": Code(
         e.Unavailable, "The payment provider does not answer", "Nothing was charged. " + _AGAIN
     ),

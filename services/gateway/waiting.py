@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from shared.refusals import refusal
 from shared.runtime import Progress
 
 _MOST_CALLERS = 10_000
@@ -45,17 +44,14 @@ class Waiters:
         self._free = threading.BoundedSemaphore(most)
 
     @contextlib.contextmanager
-    def place(self, wanted: bool) -> Iterator[None]:  # noqa: FBT001  # The one thing it is about.
-        """A place to wait in, taken before anything is done. Raises ``too_many_waiting``."""
-        if not wanted:
-            yield
-            return
-        if not self._free.acquire(blocking=False):
-            raise refusal("too_many_waiting", retry_after=1)
+    def place(self, *, wanted: bool = True) -> Iterator[bool]:
+        """A place to wait in, if there is one: says whether the request may wait."""
+        free = wanted and self._free.acquire(blocking=False)
         try:
-            yield
+            yield free
         finally:
-            self._free.release()
+            if free:
+                self._free.release()
 
 
 def until_ended(

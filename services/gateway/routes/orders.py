@@ -31,7 +31,6 @@ _PLACING = (
     "quote_unknown",
     "quote_used",
     "quote_expired",
-    "too_many_waiting",
 )
 
 
@@ -44,9 +43,8 @@ _PLACING = (
 )
 def place_order(body: OrderBody, query: WaitQuery) -> tuple[Any, int]:
     """Buy the numbers of a quote, or of items"""
-    with gateway().waiters.place(query.wait > 0):
-        placed = buying.place(body, items_of(body), repeated=_repeated())
-        return created(_shown(_wait(placed, query.wait, ENDED)))
+    placed = buying.place(body, items_of(body), repeated=_repeated())
+    return created(_shown(_wait(placed, query.wait, ENDED)))
 
 
 @ROUTES.get("/v1/orders", Orders, waits_for=("orders",), refuses=("invalid_cursor",))
@@ -66,14 +64,13 @@ def get_order(path: OrderPath) -> Any:
     "/v1/orders/<order_id>/payment-confirmation",
     {200: Order},
     who=Who.BUYER,
-    refuses=("order_unknown", "nothing_to_confirm", "too_many_waiting", "account_needed"),
+    refuses=("order_unknown", "nothing_to_confirm", "account_needed"),
 )
 def confirm_payment(path: OrderPath, body: Nothing, query: WaitQuery) -> Any:  # noqa: ARG001
     """Say that the bank's step (3-D Secure) is done"""
-    with gateway().waiters.place(query.wait > 0):
-        confirmed = order("orders", "confirm_payment", order_id=path.order_id)
-        # It says ``action_required`` until billing has looked; what is awaited is what comes then.
-        return _shown(_wait(confirmed, query.wait, ENDED - {"action_required"}))
+    confirmed = order("orders", "confirm_payment", order_id=path.order_id)
+    # It says ``action_required`` until billing has looked; what is awaited is what comes then.
+    return _shown(_wait(confirmed, query.wait, ENDED - {"action_required"}))
 
 
 @ROUTES.post(
@@ -100,7 +97,11 @@ def _wait(found: dict[str, Any], seconds: float, ended: frozenset[str]) -> dict[
         )
         return now or found
 
-    return until_ended(gateway().runtime.progress, found, read, seconds, ended)
+    # Where all places are taken the order is answered as it is (docs/adr/0013).
+    with gateway().waiters.place(wanted=seconds > 0) as may_wait:
+        return until_ended(
+            gateway().runtime.progress, found, read, seconds if may_wait else 0, ended
+        )
 
 
 def _shown(found: dict[str, Any]) -> dict[str, Any]:

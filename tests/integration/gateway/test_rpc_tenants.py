@@ -25,6 +25,9 @@ def calls(theirs: dict[str, Any], offer_id: str) -> dict[str, tuple[dict[str, An
     return {
         "inventory.list_countries": ({}, NOTHING_THERE),
         "inventory.search_available": ({"country": "US"}, NOTHING_THERE),
+        "inventory.suggest_cities": ({"country": "US"}, NOTHING_THERE),
+        "inventory.count_without": ({"country": "US", "city": "Nowhere"}, NOTHING_THERE),
+        "inventory.look_up_items": ({"items": [{"number": theirs["number"]}]}, NOTHING_THERE),
         "inventory.list_offer_numbers": ({"offer_id": offer_id}, NOTHING_THERE),
         "inventory.hold_numbers": ({"items": [{"number": theirs["number"]}]}, "number_gone"),
         "inventory.get_hold": ({"hold_id": theirs["quote_id"]}, "quote_unknown"),

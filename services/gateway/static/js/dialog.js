@@ -40,12 +40,12 @@
   document.addEventListener('htmx:after:request', (event) => {
     const { ctx } = event.detail;
     if (!ctx.target) return;
-    if (dialog().open && ctx.target.closest('#dialog') && ctx.response.status >= 400) {
+    const whole = ctx.text.includes('id="dialog-part"'); // Also a form that was refused.
+    if (!whole && dialog().open && ctx.target.closest('#dialog') && ctx.response.status >= 400) {
       Object.assign(ctx, { target: problem(), select: '#problem', swap: 'innerHTML', push: 'false' });
       return;
     }
-    if (ctx.target.id !== 'dialog-content') return;
-    if (ctx.text.includes('id="dialog-part"')) return;
+    if (whole || ctx.target.id !== 'dialog-content') return;
     const page = document.getElementById('page');
     Object.assign(ctx, { target: page, select: '#page', swap: 'outerSync' });
   });
