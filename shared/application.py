@@ -84,10 +84,8 @@ class Application:
 
     def execute(self, order: Order) -> Done:
         """Runs one command. Raises what ``decide`` raises; ``busy`` after too many conflicts."""
-        (outcome,) = self.execute_many([order])
-        if isinstance(outcome, PbxError):
-            raise outcome
-        return outcome
+        (done,) = accepted(self.execute_many([order]))
+        return done
 
     def execute_many(self, orders: Sequence[Order]) -> list[Done | PbxError]:
         """Runs commands together: one load, one batch; only conflicts are decided again.
@@ -206,6 +204,16 @@ class Application:
         for stream, result in zip(streams, results, strict=True):
             if not isinstance(result, Conflict):
                 _settle(stream, result, outcomes)
+
+
+def accepted(outcomes: Iterable[Done | PbxError]) -> list[Done]:
+    """What was done. Raises the first refusal among the outcomes."""
+    done: list[Done] = []
+    for outcome in outcomes:
+        if isinstance(outcome, PbxError):
+            raise outcome
+        done.append(outcome)
+    return done
 
 
 def _settle(stream: _Stream, result: Appended, outcomes: dict[int, Done | PbxError]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from shared.errors import PbxError, Refusal, Unavailable
 from shared.happened import Happened
 from shared.platform import RecordRefusal
 from shared.rpc import CallContext
-from shared.spec import Process
+from shared.spec import Process, Steps
 from shared.stores import Store
 
 _FRESH_SECONDS = 2.0
@@ -108,10 +108,11 @@ class Runtime:
 
     def run(self, order: Order) -> Done | None:
         """Runs a command or a process. A process answers nothing."""
-        process = self.processes.get(type(order.command))
-        if process is None:
+        if type(order.command) not in self.processes:
             return self.application.execute(order)
-        process(self, order)
+        (running,) = self._side_by_side([order])
+        if running.refused is not None:
+            raise running.refused
         return None
 
     def run_many(self, service: str, orders: list[Order]) -> None:
@@ -123,20 +124,57 @@ class Runtime:
             for order, outcome in zip(plain, self.application.execute_many(plain), strict=True)
             if isinstance(outcome, PbxError)
         ]
-        for order in orders:
-            process = self.processes.get(type(order.command))
-            if process is None:
-                continue
-            try:
-                process(self, order)
-            except Refusal as error:
-                refused.append(_refusal(service, order, error))
+        processes = [o for o in orders if type(o.command) in self.processes]
+        refused += [
+            _refusal(service, running.order, running.refused)
+            for running in self._side_by_side(processes)
+            if running.refused is not None
+        ]
         if refused:
             self.application.execute_many(refused)
+
+    def _side_by_side(self, orders: list[Order]) -> list[_Running]:
+        """Runs processes; what all of them want next is one batch, and so one commit."""
+        begun = [_Running(order, self.processes[type(order.command)]) for order in orders]
+        for running in begun:
+            running.begin(self)
+        while going := [running for running in begun if running.wants is not None]:
+            wanted = [order for running in going for order in running.wants or ()]
+            outcomes = iter(self.application.execute_many(wanted))
+            for running in going:
+                running.go_on([next(outcomes) for _ in running.wants or ()])
+        return begun
 
     def fresh(self, context: CallContext, *projections: str) -> bool:
         """Waits until the views have passed what the caller has seen (at most 2 s)."""
         return self.progress.wait_for(projections, context.at_least)
+
+
+@dataclass(slots=True)
+class _Running:
+    """A process on its way: the commands it wants run now, ``None`` at its end."""
+
+    order: Order
+    process: Process
+    steps: Steps | None = None
+    wants: Sequence[Order] | None = None
+    refused: Refusal | None = None
+
+    def begin(self, runtime: Runtime) -> None:
+        try:
+            self.steps = self.process(runtime, self.order)
+            self.wants = next(self.steps, None) if self.steps is not None else None
+        except Refusal as error:
+            self.refused = error
+
+    def go_on(self, outcomes: list[Done | PbxError]) -> None:
+        self.wants = None
+        try:
+            self.wants = self.steps.send(outcomes) if self.steps is not None else None
+        except StopIteration:
+            pass
+        except Refusal as error:
+            self.refused = error
 
 
 def _refusal(service: str, order: Order, error: PbxError) -> Order:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from shared.aggregate import Aggregate
 from shared.happened import Happened
 
 if TYPE_CHECKING:
-    from shared.application import Order
+    from shared.application import Done, Order
     from shared.consumers.effects import Effect
     from shared.consumers.projections import Projection
+    from shared.errors import PbxError
     from shared.runtime import Runtime
 
 
@@ -51,7 +52,10 @@ class Policy:
     react: Callable[[Happened], Sequence[Any]]
 
 
-Process = Callable[["Runtime", "Order"], None]
+# A process may yield the commands it wants run and is sent what came of each: so processes that are
+# on their way together share their commits. One that answers ``None`` has done all by itself.
+Steps: TypeAlias = "Generator[Sequence[Order], list[Done | PbxError], None]"
+Process = Callable[["Runtime", "Order"], "Steps | None"]
 
 
 @dataclass(frozen=True, kw_only=True)

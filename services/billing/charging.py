@@ -16,12 +16,12 @@ from services.billing.messages import (
     SettleReport,
 )
 from services.billing.policies import charge_id_of
-from shared.application import Order
+from shared.application import Order, accepted
 from shared.runtime import Runtime
-from shared.spec import Process
+from shared.spec import Process, Steps
 
 
-def charge_order(runtime: Runtime, order: Order) -> None:
+def charge_order(runtime: Runtime, order: Order) -> Steps:
     """Requests the charge of an order from the card named, or from the default card."""
     wanted: ChargeOrder = order.command
     owner: Account = runtime.application.load(account.AGGREGATE, wanted.account_id)
@@ -35,7 +35,7 @@ def charge_order(runtime: Runtime, order: Order) -> None:
         provider_customer=card.provider_customer if card else "",
         provider_method=card.provider_id if card else "",
     )
-    runtime.application.execute(order.sibling(command, "charge"))
+    accepted((yield [order.sibling(command, "charge")]))
 
 
 def settle_report(runtime: Runtime, order: Order) -> None:

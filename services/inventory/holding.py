@@ -35,11 +35,12 @@ from services.inventory.messages import (
     ReleaseStrays,
 )
 from services.inventory.projections import awaiting
-from shared.application import Done, Order
+from shared.application import Done, Order, accepted
 from shared.consumers.policies import NotYetError
 from shared.errors import PbxError, Refusal
 from shared.ids import command_id, derived_id
 from shared.runtime import Runtime
+from shared.spec import Steps
 
 # ── Filling ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -149,15 +150,13 @@ def _release(runtime: Runtime, order: Order, hold_id: str, numbers: tuple[str, .
         order.sibling(ReleaseNumber(number=number, hold_id=hold_id), "stray", number)
         for number in numbers
     ]
-    for outcome in runtime.application.execute_many(orders):
-        if isinstance(outcome, PbxError):
-            raise outcome
+    accepted(runtime.application.execute_many(orders))
 
 
 # ── Allocating ────────────────────────────────────────────────────────────────────────────────────
 
 
-def allocate(runtime: Runtime, order: Order) -> None:
+def allocate(runtime: Runtime, order: Order) -> Steps:
     """``AllocateHold``: every number of the hold becomes the account's; then one answer for all."""
     c: AllocateHold = order.command
     state = runtime.application.load(domain.AGGREGATE, c.hold_id)
@@ -165,9 +164,8 @@ def allocate(runtime: Runtime, order: Order) -> None:
         return
     wanted = [AllocatedNumber(number=n, num_id=tenure_id(c.order_id, n)) for n in state.numbers]
     orders = [order.sibling(_allocate(c, state, w), "allocate", w.number) for w in wanted]
-    outcomes = runtime.application.execute_many(orders)
-    record = _allocated(c, wanted, outcomes)
-    runtime.application.execute(order.sibling(record, "record"))
+    record = _allocated(c, wanted, (yield orders))
+    accepted((yield [order.sibling(record, "record")]))
 
 
 def tenure_id(order_id: str, number: str) -> str:

@@ -11,14 +11,14 @@ from services.orders.domain import order as domain
 from services.orders.domain.order_state import FREE, FULFILLED, PAID
 from services.orders.domain.order_state import Order as OrderState
 from services.orders.messages import BeginTenure, CompleteOrder, FulfilOrder
-from shared.application import Order
-from shared.errors import PbxError
+from shared.application import Order, accepted
 from shared.ids import command_id, derived_id
 from shared.refusals import refusal
 from shared.runtime import Runtime
+from shared.spec import Steps
 
 
-def complete(runtime: Runtime, order: Order) -> None:
+def complete(runtime: Runtime, order: Order) -> Steps:
     """``CompleteOrder``: ``NumberPurchased`` each, then ``OrderFulfilled``.
 
     Raises ``internal_error`` for numbers of an order that is not paid: an operator has to look.
@@ -29,10 +29,8 @@ def complete(runtime: Runtime, order: Order) -> None:
         detail = f"Numbers were allocated to {c.order_id}, which is {state.status}."
         raise refusal("internal_error", detail)
     tenures = [order.sibling(tenure, "tenure", tenure.num_id) for tenure in _tenures(c, state)]
-    for outcome in runtime.application.execute_many(tenures):
-        if isinstance(outcome, PbxError):
-            raise outcome
-    runtime.application.execute(order.sibling(_fulfil(c), "fulfil"))
+    accepted((yield tenures))
+    accepted((yield [order.sibling(_fulfil(c), "fulfil")]))
 
 
 def _tenures(c: CompleteOrder, state: OrderState) -> list[BeginTenure]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shared.application import Order
+from shared.application import Order, accepted
 from shared.errors import Broken, Conflict, Refusal, Unavailable
+from shared.eventlog import Entry
 from shared.platform import (
     PLATFORM,
     AdvanceClock,
@@ -20,7 +22,8 @@ from shared.platform import (
 )
 from shared.refusals import refusal
 from shared.runtime import Progress, Runtime
-from tests.support.boxes import BoxFilled, EmptyBox, FillBox, LabelBox, box_service
+from shared.spec import Steps
+from tests.support.boxes import BoxEmptied, BoxFilled, EmptyBox, FillBox, LabelBox, box_service
 from tests.support.worlds import World, context, order
 
 
@@ -80,6 +83,58 @@ def test_a_refusal_nobody_waits_for_is_recorded_and_the_rest_is_done(world: Worl
         "too_many_held",
     )
     assert len(world.messages(BoxFilled)) == 1
+
+
+def fill_and_empty(_runtime: Runtime, order: Order) -> Steps:
+    box_id, greedy = order.command.box_id, order.command.owner == "greedy"
+    (filled,) = accepted((yield [order.sibling(FillBox(box_id=box_id, amount=1), "fill")]))
+    yield []
+    amount = filled.state.amount + greedy
+    accepted((yield [order.sibling(EmptyBox(box_id=box_id, amount=amount), "empty")]))
+
+
+@pytest.fixture
+def stepping(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path / "stepping", [box_service(processes={LabelBox: fill_and_empty})])
+    yield made
+    made.close()
+
+
+def three(second: str = "modest") -> list[Order]:
+    owners = {"b": "modest", "c": second, "d": "modest"}
+    return [
+        order(LabelBox(box_id=b, account_id="a", owner=owner), by=b) for b, owner in owners.items()
+    ]
+
+
+def test_processes_that_run_together_share_their_commits(
+    stepping: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, together = stepping.runtime.application.log, []
+
+    def append(entries: Sequence[Entry], append: Any = log.append_batch) -> Any:
+        together.append([entry.stream for entry in entries])
+        return append(entries)
+
+    monkeypatch.setattr(log, "append_batch", append)
+    stepping.runtime.run_many("boxes", three())
+
+    assert together == [["box-b", "box-c", "box-d"]] * 2
+
+
+def test_a_process_that_is_refused_does_not_stop_those_beside_it(stepping: World) -> None:
+    for _ in range(2):
+        stepping.runtime.run_many("boxes", three("greedy"))
+
+    (refused,) = stepping.messages(CommandRefused)
+    assert (refused.command, refused.code) == ("LabelBox", "too_many_held")
+    assert [one.box_id for one in stepping.messages(BoxEmptied)] == ["b", "d"]
+
+
+def test_somebody_who_waits_for_a_process_is_told_its_refusal(stepping: World) -> None:
+    with pytest.raises(Conflict, match="too_many_held"):
+        stepping.runtime.run(three("greedy")[1])
+    assert stepping.messages(BoxFilled) == [BoxFilled(box_id="c", amount=1)]
 
 
 def test_what_passes_by_itself_is_raised_and_not_recorded(world: World) -> None:
