@@ -50,7 +50,9 @@ def test_an_account_is_opened_seen_as_and_left_again(
     dialog.get_by_label("E-mail").fill(product.demo["email"])
     dialog.get_by_label("Country").select_option("NL")
     dialog.get_by_role("button", name="Open the account").click()
-    expect(dialog.locator("#dialog-part [role=alert]")).to_contain_text("This e-mail has a user already")
+    expect(dialog.locator("#dialog-part [role=alert]")).to_contain_text(
+        "This e-mail has a user already"
+    )
     expect(dialog.get_by_label("Name")).to_have_value("Loud <i>Company</i>")
 
     dialog.get_by_label("E-mail").fill(f"{uuid.uuid4().hex[:12]}@example.com")
