@@ -149,6 +149,7 @@ def test_a_double_click_looks_once(shop: Site, staff: Visitor) -> None:
 
     for _ in range(2):
         act(staff, order_id, "check", form_key="one")
+        shop.settle()
 
     assert len(shop.world.messages(OrderChargeCheckRequested)) == 1
 

@@ -38,7 +38,7 @@ def buy(shop, visitor, city="Buffalo", times=1):
     for _ in range(times):
         items = [{"offer_id": shop.offer(city)["offer_id"], "quantity": 1}]
         assert visitor.api.post("/v1/orders", {"items": items}).status_code == 201
-    shop.settle()
+        shop.settle()
 
 
 def test_the_old_addresses_lead_to_their_sections(visitor):
