@@ -72,6 +72,24 @@ def test_ten_in_a_row_are_chosen_at_once_and_stay_chosen_in_another_search(perso
     expect(dialog.get_by_role("rowheader")).to_have_count(10)
 
 
+def test_the_list_that_changes_below_takes_no_focus_from_the_dialog(person, visit):
+    page = person.sign_in(visit())
+    expect(page.locator("#numbers tbody tr")).to_have_count(1)
+    dialog = add_number(page)
+    number = person.api.get("/v1/numbers").body["data"][0]["num_id"]
+
+    def meanwhile(route):
+        person.api.ask("PATCH", f"/v1/numbers/{number}", {"labels": ["changed"]})
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.locator("#numbers", has_text="changed").wait_for(state="attached")
+        route.continue_()
+
+    page.route("**/search", meanwhile)
+    dialog.get_by_role("button", name="Unit Cost").click()
+    expect(page).to_have_url(re.compile("sort=unit_cost"))
+    expect(dialog.get_by_role("button", name="Unit Cost")).to_be_focused()
+
+
 def test_cities_are_suggested_and_nothing_found_says_what_to_leave_out(person, visit):
     page = person.sign_in(visit(), "/search")
     page.get_by_label("Country", exact=True).select_option("US")

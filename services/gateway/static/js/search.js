@@ -82,20 +82,22 @@
     if (first) first.focus();
   };
 
-  // What asked for other results is replaced with them, and has the focus again afterwards.
-  let asking = '';
+  // What asked for other results is replaced with them, and has the focus again afterwards. Each
+  // request remembers its own: the list below a dialog asks for itself meanwhile.
+  const askers = new WeakMap();
   document.addEventListener('htmx:before:request', (event) => {
-    const { sourceElement } = event.detail.ctx;
-    asking = sourceElement && sourceElement.matches && sourceElement.matches('#search [data-stays]') ? sourceElement.id : '';
+    const { ctx } = event.detail;
+    const asker = ctx.sourceElement;
+    if (asker && asker.matches && asker.matches('#search [data-stays]')) askers.set(ctx, asker.id);
   });
 
   document.addEventListener('htmx:after:swap', (event) => {
     if (!form()) return;
-    const { sourceElement } = event.detail.ctx;
-    if (sourceElement && sourceElement.matches && sourceElement.matches('[data-opens]')) opened(sourceElement);
-    const again = asking && document.getElementById(asking);
+    const { ctx } = event.detail;
+    const source = ctx.sourceElement;
+    if (source && source.matches && source.matches('[data-opens]')) opened(source);
+    const again = askers.has(ctx) && document.getElementById(askers.get(ctx));
     if (again) again.focus({ preventScroll: true });
-    asking = '';
     count();
   });
   document.addEventListener('change', (event) => {
