@@ -25,14 +25,13 @@ ATTRIBUTES = re.compile(r'\b(?:href|hx-[a-z-]+)="[^"]*"')
 SPOKEN = {"title", "alt", "placeholder", "aria-label", "data-text", "data-done"}
 
 
-def beginnings():
-    return {one or other for one, other in BEGINNINGS.findall(READ)}
+NAMED = set(NAME.findall(READ))
+BEGUN = tuple({one or other for one, other in BEGINNINGS.findall(READ)})
 
 
 def used(name):
     plain = re.sub(r"\.(one|many|title|lead|next)$", "", name)
-    named = set(NAME.findall(READ))
-    return {name, plain} & named or any(name.startswith(b) for b in beginnings())
+    return {name, plain} & NAMED or name.startswith(BEGUN)
 
 
 def test_every_name_in_a_template_is_in_the_catalogue():
