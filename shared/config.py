@@ -213,8 +213,9 @@ def _check_live(settings: Settings, key: str) -> None:
         raise _invalid(
             "PBXIM_STRIPE_SCRIPT_URL", settings.stripe_script_url, "nothing in live mode"
         )
-    if (settings.stripe_publishable_key or "").startswith("pk_test"):
-        raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "a test key", "a live key in live mode")
+    if not (settings.stripe_publishable_key or "").startswith("pk_live"):
+        # Without it nobody could type a card.
+        raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "no live key", "a live key in live mode")
     if settings.failpoint is not None:
         raise _invalid("PBXIM_FAILPOINT", settings.failpoint, "nothing in live mode")
     if not settings.stripe_webhook_secret:

@@ -214,6 +214,7 @@ def test_in_live_mode_staff_may_only_enrol_a_second_factor(tmp_path: Path) -> No
         key_file=str(key_file),
         public_url="https://numbers.example",
         stripe_secret_key="sk_live_no_such_key",
+        stripe_publishable_key="pk_live_no_such_key",
         stripe_webhook_secret="whsec_none",
     )
     from services.gateway import tokens

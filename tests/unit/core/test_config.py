@@ -13,6 +13,7 @@ SANDBOX = {"PBXIM_MODE": "sandbox"}
 LIVE = {
     "PBXIM_MODE": "live",
     "PBXIM_STRIPE_SECRET_KEY": "sk_live_1",
+    "PBXIM_STRIPE_PUBLISHABLE_KEY": "pk_live_1",
     "PBXIM_STRIPE_WEBHOOK_SECRET": "whsec_1",
     "PBXIM_PUBLIC_URL": "https://numbers.example.com",
 }
@@ -126,6 +127,7 @@ def test_live_starts_with_everything_real() -> None:
         ("PBXIM_STRIPE_SECRET_KEY", "sk_test_1"),
         ("PBXIM_STRIPE_SECRET_KEY", ""),
         ("PBXIM_STRIPE_PUBLISHABLE_KEY", "pk_test_1"),
+        ("PBXIM_STRIPE_PUBLISHABLE_KEY", ""),
         ("PBXIM_STRIPE_API_BASE", "http://127.0.0.1:1"),
         ("PBXIM_STRIPE_SCRIPT_URL", "http://127.0.0.1:1/stripe.js"),
         ("PBXIM_STRIPE_WEBHOOK_SECRET", ""),
