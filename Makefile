@@ -8,7 +8,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-fast lint fmt bench lock clean setup-run setup-test chromium
+.PHONY: help run test test-fast lint fmt bench pictures lock clean setup-run setup-test chromium
 
 help:  ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,9 @@ fmt: setup-test  ## Format the code and repair what ruff can repair.
 
 bench: setup-test  ## Measure (see bench/).
 	@exec $(VENV)/python -m bench
+
+pictures: chromium  ## Renew docs/images: the screenshots of docs/tutorial.md.
+	@PBXIM_TEST_SCREENSHOTS=docs/images $(VENV)/python -m pytest -q tests/e2e/browser/test_tutorial.py
 
 lock:  ## Compile requirements*.txt anew (needs uv; UPGRADE=1 takes newer versions).
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
