@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -18,3 +18,8 @@ def months_later(day: date, months: int) -> date:
     year = day.year + years
     last = calendar.monthrange(year, month + 1)[1]
     return date(year, month + 1, min(day.day, last))
+
+
+def last_day(start: date, months: int) -> date:
+    """The last day of so many months that begin on a day: the one before the anniversary."""
+    return months_later(start, months) - timedelta(days=1)

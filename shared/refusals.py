@@ -263,7 +263,9 @@ CODES: dict[str, Code] = {
         "The log went back: an event that was read is missing",
         "Restore state and views from the same backup as the log, or delete the views.",
     ),
-    "log_has_hole": Code(e.Broken, "The log has a hole", "Stop and run pbxim audit verify."),
+    "log_has_hole": Code(
+        e.Broken, "The log has a hole", "Stop, and restore the log from a backup."
+    ),
     "code_older_than_log": Code(
         e.Broken, "This code is older than the log", "Start the newer version."
     ),

@@ -21,7 +21,7 @@ from services.gateway.pages.rendering import formats, known_problem, page
 from services.gateway.pages.search_query import query_from
 from services.gateway.schemas.buying import OrderBody
 from services.gateway.surroundings import ask, context, gateway, order
-from shared.days import months_later
+from shared.days import last_day
 from shared.errors import PbxError, Refusal
 from shared.money import Money
 
@@ -139,7 +139,7 @@ def _sentence(quote: dict[str, Any]) -> str:
     }
     if not months:
         return texts.text("checkout.sentence.free", **values)
-    until = shown.day(months_later(shown.today(gateway().runtime.clock.now()), months))
+    until = shown.day(last_day(shown.today(gateway().runtime.clock.now()), months))
     total = shown.money(_commitment(quote["lines"]).as_json())
     return texts.text("checkout.sentence", until=until, total=total, **values)
 

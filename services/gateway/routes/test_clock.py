@@ -17,7 +17,7 @@ _ACCEPTED = 202
 
 @ROUTES.get("/v1/test-clock", TestClock, who=Who.STAFF, sandbox_only=True)
 def get_test_clock() -> Any:
-    """What time it is for holds, renewals and everything else of the business"""
+    """What time it is for holds, bank steps and everything else of the business"""
     return ask("clock", "get_clock")
 
 

@@ -195,7 +195,7 @@ TEXTS: dict[str, str] = {
     "office.outbox.empty.lead": "Invitations and new passwords land here.",
     # Test clock
     "office.clock.title": "Test clock",
-    "office.clock.lead": "Holds, bank steps, renewals and everything else of the business follow "
+    "office.clock.lead": "Holds, bank steps and everything else of the business follow "
     "this clock. It goes forward only; sessions and limits keep the machine's time.",
     "office.clock.now": "Business time",
     "office.clock.machine": "Machine time",

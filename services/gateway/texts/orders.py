@@ -46,8 +46,8 @@ TEXTS: dict[str, str] = {
     "order.action.checked": "Your bank has answered. We look at the payment now.",
     "order.action.no_script": "This step is made by the payment provider and needs JavaScript.",
     "order.next": "What to do next",
-    "order.next.route.one": "Open the number below and say who answers its calls.",
-    "order.next.route.many": "Open each number below and say who answers its calls.",
+    "order.next.route.one": "Open the number below to see its terms and until when it is paid.",
+    "order.next.route.many": "Open each number below to see its terms and until when it is paid.",
     "order.next.more": "Buy more numbers",
     "order.again": "Try again with these numbers",
     "order.slow": "It takes longer than usual: the payment provider does not answer at the moment. "

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from shared.days import day_in, months_later
-
-_DAY = timedelta(days=1)
+from shared.days import day_in, last_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +26,5 @@ def first_periods(begun: datetime, zone: str, monthly_fee: int, min_months: int)
     March.
     """
     start = day_in(zone, begun)
-    paid_until = months_later(start, 1) - _DAY if monthly_fee else None
-    return Periods(start, paid_until, months_later(start, max(min_months, 1)) - _DAY)
+    paid_until = last_day(start, 1) if monthly_fee else None
+    return Periods(start, paid_until, last_day(start, max(min_months, 1)))

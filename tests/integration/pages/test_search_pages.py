@@ -1,12 +1,14 @@
 """Search and checkout as pages: what is chosen, what is gone, what to do when nothing fits."""
 
 import re
+from datetime import datetime
 from html import unescape
 
 import pytest
 
 from services.gateway.pages.rendering import environment
 from services.gateway.pages.search_query import SORTS
+from services.orders.domain.periods import first_periods
 from shared.phone import display
 from shared.platform import AdvanceClock
 from shared.refusals import refusal
@@ -215,11 +217,14 @@ def test_one_sentence_says_what_is_paid_when_and_for_how_long(shop, visitor):
 
     page = plain(visitor.get(checkout_of(shop, visitor, **chosen)))
 
-    assert re.search(
-        r"Today \$5\.52, then \$4\.52 a month, bound until \w+ \d+, \d{4}: "
+    found = re.search(
+        r"Today \$5\.52, then \$4\.52 a month, bound until (\w+ \d+, \d{4}): "
         r"a commitment of \$5\.52 in all\.",
         page,
     )
+    # The same day that the number's own page will name as the end of its minimum period.
+    bought = first_periods(shop.world.runtime.clock.now(), "America/New_York", 1, 1)
+    assert datetime.strptime(found[1], "%B %d, %Y").date() == bought.min_ends
     assert "Phone numbers are not included in your payment plan." in page
     assert "Each purchased phone number comes with 2 channels." in page
     assert "No documents needed." in page
