@@ -25,10 +25,12 @@ from deploy.payment_sandbox.process import SandboxProcess
 from deploy.payments import start_payments
 from services import gateway
 from services.gateway import idempotency
-from services.gateway.app import create_app
+from services.gateway.app import create_app, key_wrapper
+from services.gateway.mail_sending import Postman
 from shared import config, failpoints, logging
 from shared.config import Settings
 from shared.errors import PbxError
+from shared.runtime import Runtime
 
 _log = logging.logger("embedded")
 _THREADS = 64  # 16 waiters, 32 event streams, and room for everybody else.
@@ -45,6 +47,7 @@ class Embedded:
         self._demo = demo
         self._child: SandboxProcess | None = None
         self._server: Any = None
+        self._ending = threading.Event()
         self.assembly: Assembly | None = None
 
     def start(self) -> None:
@@ -70,17 +73,28 @@ class Embedded:
             max_request_body_size=_MOST_BODY_BYTES,
         )
         threading.Thread(target=self._serve, name="http", daemon=True).start()
+        self._start_mails(self.assembly.runtime)
         if self._demo and self.settings.sandbox:
             prepare_demo(self.assembly)
 
     def stop(self) -> None:
         """Ends everything that was started, in the other order."""
+        self._ending.set()
         if self._server is not None:
             self._server.close()
         if self.assembly is not None:
             self.assembly.stop(0.5)
         if self._child is not None:
             self._child.stop()
+
+    def _start_mails(self, runtime: Runtime) -> None:
+        if self.settings.smtp is None:
+            if not self.settings.sandbox:  # There, staff reads them in the outbox.
+                _log.warning("mails_are_not_sent", next_step="set PBXIM_SMTP")
+            return
+        postman = Postman(runtime.state, key_wrapper(runtime), self.settings, runtime.machine)
+        run = threading.Thread(target=postman.run, args=(self._ending,), name="mail", daemon=True)
+        run.start()
 
     def _serve(self) -> None:
         # Closing the socket is how waitress is told to end.

@@ -23,7 +23,12 @@ _RATE = (
     r"[1-9]\d{0,8} per (second|minute|hour)",
     "as in 200 per second; or minute, hour",
 )
+_SMTP = (
+    r"smtps?://([^\s:@/]+:[^\s:@/]+@)?[^\s:@/]+(:\d{1,5})?",
+    "as in smtp://user:password@mail.example.com:587, or smtps://…; % escapes in user and password",
+)
 _FAILPOINT = (r"record:.+|kill:\d{1,9}", "record:FILE or kill:N")
+_SUPPORT = "support@example.com"
 _OURSELVES = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -44,6 +49,8 @@ class Settings:
     stripe_script_url: str | None
     stripe_timeout: float
     support_address: str
+    smtp: str | None
+    mail_from: str
     log_level: str
     log_json: bool | None
     hold_minutes: int
@@ -106,6 +113,12 @@ class _Reader:
         found = self.text(name, default)
         if found and not re.fullmatch(pattern, found):
             raise _invalid(name, found, allowed)
+        return found
+
+    def secret_form(self, name: str, pattern: str, allowed: str) -> str | None:
+        found = self.maybe(name)
+        if found is not None and not re.fullmatch(pattern, found):
+            raise _invalid(name, "of another form", allowed)  # It may hold a password.
         return found
 
     def only(self, name: str, allowed: str) -> None:
@@ -180,7 +193,9 @@ def _read(env: _Reader) -> Settings:
         stripe_api_base=env.maybe("PBXIM_STRIPE_API_BASE"),
         stripe_script_url=env.maybe("PBXIM_STRIPE_SCRIPT_URL"),
         stripe_timeout=env.number("PBXIM_STRIPE_TIMEOUT", 10, 0.1, 80),
-        support_address=env.text("PBXIM_SUPPORT_ADDRESS", "support@example.com"),
+        support_address=env.text("PBXIM_SUPPORT_ADDRESS", _SUPPORT),
+        smtp=env.secret_form("PBXIM_SMTP", *_SMTP),
+        mail_from=env.text("PBXIM_MAIL_FROM", env.text("PBXIM_SUPPORT_ADDRESS", _SUPPORT)),
         log_level=env.choice("PBXIM_LOG_LEVEL", _LEVELS, "info"),
         log_json=env.flag("PBXIM_LOG_JSON"),
         hold_minutes=env.whole("PBXIM_HOLD_MINUTES", 10, 1, 1440),

@@ -5,10 +5,11 @@ At rest a mail is encrypted with the installation's key: it holds an address and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from services.gateway.state import outbox as table
 from services.gateway.state import rows, run
@@ -91,6 +92,17 @@ def newest(state: Store, wrapper: Wrapper, limit: int, before: int | None) -> li
     if before is not None:
         query = query.where(table.c.n < before)
     return [_shown(wrapper, row) for row in rows(state, query)]
+
+
+def unsent(state: Store, wrapper: Wrapper) -> Iterator[dict[str, Any]]:
+    """Mails that no server has taken yet, oldest first."""
+    query = select(table).where(table.c.sent_at.is_(None)).order_by(table.c.n)
+    return (_shown(wrapper, row) for row in rows(state, query))
+
+
+def mark_sent(state: Store, mail_id: str, now: int) -> None:
+    """Notes that a server has taken a mail."""
+    run(state, update(table).where(table.c.id == mail_id).values(sent_at=now))
 
 
 def _shown(wrapper: Wrapper, row: Any) -> dict[str, Any]:
