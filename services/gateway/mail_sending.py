@@ -1,7 +1,7 @@
 """Sends the mails of the outbox by SMTP, each until the server has taken it.
 
-A mail counts as sent once the server has answered for it. A crash between that and our note sends it
-a second time, under the same Message-ID (RFC 5322, section 3.6.4), so that it can be told.
+A mail counts as sent once the server has answered for it. A crash between that and our note sends
+it a second time, under the same Message-ID (RFC 5322, section 3.6.4), so that it can be told.
 """
 
 from __future__ import annotations
