@@ -103,4 +103,7 @@ def _instant(text: str) -> datetime:
         raise refusal("invalid_value", "to is an instant, RFC 3339.", param="to") from None
     if found.tzinfo is None:
         raise refusal("invalid_value", "to names its offset from UTC.", param="to")
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise refusal("invalid_value", "to lies within the years 1 to 9999.", param="to") from None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 from flask import Response, current_app, g
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -16,6 +16,7 @@ from shared import errors as e
 from shared import logging
 from shared.refusals import CODES, refusal
 
+Model = TypeVar("Model", bound=BaseModel)
 _log = logging.logger("gateway")
 
 MEDIA_TYPE = "application/problem+json"
@@ -125,6 +126,14 @@ def of_validation(error: ValidationError, where: str = "") -> e.PbxError:
         return refusal("malformed_json", faults[0]["detail"])
     main = next((f for f in faults if f["code"] == "unknown_field"), faults[0])
     return refusal(main["code"], main["detail"], param=main["param"], errors=tuple(faults))
+
+
+def read(model: type[Model], **named: Any) -> Model:
+    """What a form or an address says, as the model reads it. Raises our refusals."""
+    try:
+        return model.model_validate(named)
+    except ValidationError as error:
+        raise of_validation(error) from error
 
 
 def _fault(detail: ErrorDetails, where: str) -> dict[str, Any]:

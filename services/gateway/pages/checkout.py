@@ -19,6 +19,7 @@ from services.gateway.pages.formats import amount
 from services.gateway.pages.paths import go, with_query
 from services.gateway.pages.rendering import formats, known_problem, page
 from services.gateway.pages.search_query import query_from
+from services.gateway.problems import read
 from services.gateway.schemas.buying import OrderBody
 from services.gateway.surroundings import ask, context, gateway, order
 from shared.days import last_day
@@ -81,11 +82,10 @@ def buy(quote_id: str) -> Answer:
     quote = ask("inventory", "get_hold", hold_id=quote_id)
     if quote["order_id"] is not None:
         return go(f"/orders/{quote['order_id']}")
-    wanted = OrderBody(
-        quote_id=quote_id, payment_method_id=request.form.get("payment_method_id") or None
-    )
+    card = request.form.get("payment_method_id") or None
     g.command_key = f"page buy:{quote_id}"
     try:
+        wanted = read(OrderBody, quote_id=quote_id, payment_method_id=card)
         placed = buying.place(wanted, [], repeated=True)
     except Refusal as error:
         return _not_placed(quote_id, error)

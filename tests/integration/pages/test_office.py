@@ -469,6 +469,14 @@ def test_the_outbox_shows_mails_with_their_links_page_by_page(shop, staff):
     assert mail["to"] not in staff.get(older).text
 
 
+def test_a_place_in_the_outbox_that_is_none_is_said(staff):
+    for place in ("soon", "9" * 300):
+        answer = staff.get(f"/office/outbox?after={place}", headers=BROWSER)
+
+        assert 400 <= answer.status_code < 500, place
+        assert re.search("<code>invalid_(cursor|value)</code>", answer.text), place
+
+
 def test_the_clock_is_put_forward_by_a_step_or_to_a_date(shop, staff):
     before = datetime.fromisoformat(staff.api.get("/v1/test-clock").json["now"])
 
@@ -489,7 +497,14 @@ def test_the_clock_is_put_forward_by_a_step_or_to_a_date(shop, staff):
 
 @pytest.mark.parametrize(
     ("to", "code"),
-    [("", "invalid_value"), ("soon", "invalid_value"), ("2001-01-01", "clock_backwards")],
+    [
+        ("", "invalid_value"),
+        ("soon", "invalid_value"),
+        ("9999-12-31", "invalid_value"),
+        ("9999-12-31T23:59:59-23:00", "invalid_value"),
+        ("0001-01-01T00:00:00+23:00", "invalid_value"),
+        ("2001-01-01", "clock_backwards"),
+    ],
 )
 def test_the_clock_says_why_it_does_not_go(staff, to, code):
     answer = staff.send("/office/clock", "/office/clock", to=to, form_key=uuid.uuid4().hex)

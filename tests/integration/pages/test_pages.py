@@ -204,6 +204,17 @@ def test_the_same_form_sent_twice_holds_once(shop, visitor):
     assert other not in places
 
 
+def test_a_card_that_cannot_be_one_leads_back_to_the_checkout(shop, visitor):
+    form = {f"quantity.{shop.offer()['offer_id']}": "1"}
+    checkout = visitor.send("/checkout", "/search?country=US", country="US", **form).location
+    checkout = checkout.split("?")[0]
+
+    answer = visitor.send(f"{checkout}/buy", "/search", payment_method_id="pm" * 4000)
+
+    assert answer.location == f"{checkout}?problem=invalid_value"
+    assert "<code>invalid_value</code>" in visitor.get(answer.location).text
+
+
 def test_buying_without_a_card_asks_for_one_and_comes_back(shop, visitor):
     chosen = {f"quantity.{shop.offer()['offer_id']}": "1"}
     checkout = visitor.send("/checkout", "/search?country=US", country="US", **chosen).location

@@ -9,7 +9,6 @@ from zoneinfo import available_timezones
 
 import phonenumbers
 from flask import g, request
-from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from services.gateway import keys, looking, texts
@@ -20,7 +19,7 @@ from services.gateway.pages.formats import Formats
 from services.gateway.pages.office.common import for_account, kept, office_page
 from services.gateway.pages.paths import go, with_query
 from services.gateway.pages.rendering import new_key, page
-from services.gateway.problems import of_validation
+from services.gateway.problems import read
 from services.gateway.routes import accounts as api
 from services.gateway.routes.users import people
 from services.gateway.routes.users import shown as user_shown
@@ -114,10 +113,7 @@ def _named(q: str) -> dict[str, Any]:
 
 def _body(sent: dict[str, str | None]) -> AccountBody:
     named = {name: found for name, found in sent.items() if found is not None}
-    try:
-        return AccountBody.model_validate(named)
-    except ValidationError as error:
-        raise of_validation(error, "") from error
+    return read(AccountBody, **named)
 
 
 def _opened_before() -> str | None:

@@ -8,6 +8,7 @@ from services.gateway.identity import Who
 from services.gateway.pages.declare import Answer, Pages
 from services.gateway.pages.office.common import office_page, require_sandbox
 from services.gateway.pages.paths import with_query
+from services.gateway.problems import read
 from services.gateway.routes import outbox as api
 from services.gateway.schemas.common import Paging
 
@@ -20,7 +21,7 @@ def show_outbox() -> Answer:
     """Newest first."""
     require_sandbox()
     after = request.args.get("after") or None
-    found = api.list_outbox(Paging(limit=_PAGE, cursor=after))
+    found = api.list_outbox(read(Paging, limit=_PAGE, cursor=after))
     following = found["next_cursor"]
     return office_page(
         "office/outbox.html",
