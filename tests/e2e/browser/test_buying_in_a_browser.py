@@ -180,53 +180,6 @@ def test_everything_works_by_plain_forms_without_javascript(person, visit):
     assert len(person.charges()) == 1
 
 
-def test_somebody_buys_with_the_keyboard_alone(person, visit):
-    page = person.add_card().sign_in(visit())
-    go_to(page, "Add Number")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Add Number")).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_be_hidden()
-    expect(page.get_by_role("link", name="Add Number").first).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Add Number")).to_be_focused()
-    go_to(page, "City")
-    page.keyboard.type("New York")
-    page.keyboard.press("Enter")
-    expect(page.locator("#results [data-focus]")).to_be_focused()
-    go_to(page, "Quantity of")
-    page.keyboard.press("ArrowDown")
-    go_to(page, "Checkout")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Checkout")).to_be_focused()
-    go_to(page, "Buy Now")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Confirm Purchase")).to_be_focused()
-    go_to(page, "Buy for")
-    page.keyboard.press("Enter")
-
-    expect(page.locator("[data-status=fulfilled]")).to_be_visible()
-    assert len(person.charges()) == 1
-
-
-def go_to(page, name):
-    """Tabs until the thing of that name has the focus; each stop shows that it has."""
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        found = page.evaluate("""() => {
-            const node = document.activeElement;
-            const style = getComputedStyle(node);
-            const elsewhere = node === document.body || node.tagName === 'IFRAME';
-            const label = node.labels && node.labels[0] ? node.labels[0].textContent : '';
-            return [node.getAttribute('aria-label') || label.trim() || node.textContent.trim(),
-                    elsewhere || style.outlineStyle !== 'none'];
-        }""")
-        assert found[1], f"nobody sees the focus on {found[0]!r}"
-        if found[0].startswith(name):
-            return
-    raise AssertionError(f"{name} is not reached with the tabulator")
-
-
 def test_the_bank_s_step_is_made_on_the_result_page(person, visit):
     page = person.add_card("pm_card_authenticationRequired").sign_in(visit())
     check_out(page)

@@ -27,7 +27,10 @@
   const leave = () => {
     opener = null;
     below = null;
-    if (dialog().open) dialog().close();
+    if (!dialog().open) return;
+    dialog().close();
+    // Only now the page can have the focus: while a dialog is open, everything else is inert.
+    window.pages.focusOn(document.getElementById('page'));
   };
 
   document.addEventListener('htmx:before:request', (event) => {

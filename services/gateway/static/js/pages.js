@@ -13,7 +13,6 @@
     announcer().textContent = '';
     requestAnimationFrame(() => { announcer().textContent = text; });
   };
-  window.pages = { announce };
 
   const announceChange = (part) => {
     const node = part && part.querySelector('[data-announce]');
@@ -31,6 +30,8 @@
     const place = placeOf(part);
     if (place) place.focus({ preventScroll: part.id === 'page' });
   };
+
+  window.pages = { announce, focusOn };
 
   const moved = { page: true, results: true, numbers: true };
 
