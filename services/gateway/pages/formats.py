@@ -55,8 +55,8 @@ class Formats:
         return str(format_datetime(self._local(value), "d MMM y, HH:mm z", locale=self.locale))
 
     def day(self, value: str | date) -> str:
-        """A calendar day; of an instant, the day it is in the account's zone."""
-        return str(format_date(self._day(value), "long", locale=self.locale))
+        """A calendar day, ``27 February 2026``; of an instant, the day in the account's zone."""
+        return str(format_date(self._day(value), "d MMMM y", locale=self.locale))
 
     def short_day(self, value: str | date) -> str:
         """A calendar day for a table: ``27 Feb 2026``."""

@@ -30,7 +30,7 @@ TEXTS: dict[str, str] = {
     "cards.new.lead": "The fields belong to the payment provider. Card numbers never reach us.",
     "cards.new.fields": "Card number, expiry and security code",
     "cards.new.submit": "Save card",
-    "cards.new.back": "Back",
+    "cards.new.back": "Not now",
     "cards.new.loading": "Loading the card fields…",
     "cards.new.no_script": "The card fields are made by the payment provider and need JavaScript.",
     "cards.new.unavailable": "The payment provider's card fields did not load. Try again.",

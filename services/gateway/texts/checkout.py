@@ -15,7 +15,7 @@ TEXTS: dict[str, str] = {
     "checkout.left.none": "less than a minute",
     "checkout.extend": "Keep them longer",
     "checkout.release": "Give them back",
-    "checkout.setup_total": "Set-up",
+    "checkout.setup_total": "Setup",
     "checkout.monthly_total": "First month",
     "checkout.channels": "Each purchased phone number comes with 2 channels.",
     "checkout.buy": "Buy Now",

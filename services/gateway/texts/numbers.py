@@ -101,7 +101,7 @@ TEXTS: dict[str, str] = {
     "number.origin.purchased": "Bought",
     "number.origin.ported": "Ported in",
     "number.origin.free": "Free",
-    "number.free": "This is the free number of your account: no set-up and no monthly fee.",
+    "number.free": "This is the free number of your account: no setup fee and no monthly fee.",
     "number.status.pending_compliance": "Waiting for documents",
     "number.status.porting": "Porting in",
     "number.status.active": "Active",

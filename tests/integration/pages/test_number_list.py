@@ -356,11 +356,11 @@ class TestOneNumber:
             "State New York",
             "Area Code and City 518, Albany",
             "Description Front desk",
-            "Start Date January 31, 2026",
+            "Start Date 31 January 2026",
             "Monthly Cost $1.26",
             "Minute Cost (Inbound) $0.0085",
             "Each number comes with 2 channels: two calls at once.",
-            "1 month, until February 27, 2026",
+            "1 month, until 27 February 2026",
         ):
             assert expected in said, expected
         assert f'href="/orders/{row["order_id"]}"' in page

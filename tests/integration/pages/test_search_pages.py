@@ -217,13 +217,13 @@ def test_one_sentence_says_what_is_paid_when_and_for_how_long(shop, visitor):
     page = plain(visitor.get(checkout_of(shop, visitor, **chosen)))
 
     found = re.search(
-        r"Today \$5\.52, then \$4\.52 a month, bound until (\w+ \d+, \d{4}): "
+        r"Today \$5\.52, then \$4\.52 a month, bound until (\d+ \w+ \d{4}): "
         r"a commitment of \$5\.52 in all\.",
         page,
     )
     # The same day that the number's own page will name as the end of its minimum period.
     bought = first_periods(shop.world.runtime.clock.now(), "America/New_York", 1, 1)
-    assert found[1] == f"{bought.min_ends:%B} {bought.min_ends.day}, {bought.min_ends.year}"
+    assert found[1] == f"{bought.min_ends.day} {bought.min_ends:%B %Y}"
     assert "Phone numbers are not included in your payment plan." in page
     assert "Each purchased phone number comes with 2 channels." in page
     assert "No documents needed." in page
