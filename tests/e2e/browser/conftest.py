@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.e2e.browser.people import Person, invite, of_demo
+from tests.contract.payment_servers import wait_until
+from tests.e2e.browser.people import STOCK_HEAD, Person, invite, of_demo
 from tests.support.product import Product
 
 _PATIENCE_MS = 20_000
+_CHEAP = "US,NY,Utica,315,geographic,+13157920100,90,true,0.00,0.30,1,0.0085,0.00,USD,60/1\n"
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +36,29 @@ def person(product: Product) -> Person:
 def demo(product: Product) -> Person:
     """The person of the demo account."""
     return of_demo(product)
+
+
+@pytest.fixture
+def debtor(product: Product, person: Person) -> Person:
+    """Somebody who owes $0.60, in two orders, and has a card that pays."""
+    person.add_card()
+    staff, headers = product.staff(), {"Content-Type": "text/csv"}
+    stock = f"{STOCK_HEAD}\n{_CHEAP}"
+    job = staff.ask("POST", "/v1/stock/imports", stock, key="utica", headers=headers)
+    wait_until(lambda: staff.get(f"/v1/jobs/{job.body['id']}").body["status"] == "done")
+    found = person.api.get("/v1/available-numbers?country=US&city=Utica").body["data"]
+    for _ in range(2):
+        items = [{"offer_id": found[0]["offer_id"], "quantity": 1}]
+        order = person.api.post("/v1/orders?wait=20", {"items": items})
+        assert order.body["status"] == "fulfilled", order
+    return person
+
+
+@pytest.fixture
+def staff(product: Product) -> Person:
+    """The person of the back office that ``demo.json`` names."""
+    demo = product.demo
+    return Person(product, demo["staff_email"], demo["staff_password"], product.staff())
 
 
 @pytest.fixture

@@ -12,6 +12,10 @@ from deploy.payment_sandbox.book import Book, BookedCharge
 from tests.support.product import ApiClient, Product
 
 PASSWORD = "a sentence that nobody guesses"
+STOCK_HEAD = (
+    "country,region,city,area_code,type,first_number,count,sms,setup_fee,monthly_fee,"
+    "min_period_months,per_minute,connect_fee,currency,billing_increments"
+)
 
 
 @dataclass

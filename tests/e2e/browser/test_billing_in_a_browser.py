@@ -5,31 +5,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.contract.payment_servers import wait_until
+from tests.e2e.browser.looking import SMALL_TARGETS, barriers
 from tests.e2e.browser.people import PASSWORD, Person, mail_to, type_card
-from tests.e2e.browser.test_pages_in_a_browser import SMALL_TARGETS, barriers
 
 pytestmark = pytest.mark.browser
-HEAD = (
-    "country,region,city,area_code,type,first_number,count,sms,setup_fee,monthly_fee,"
-    "min_period_months,per_minute,connect_fee,currency,billing_increments\n"
-)
-CHEAP = "US,NY,Utica,315,geographic,+13157920100,90,true,0.00,0.30,1,0.0085,0.00,USD,60/1\n"
-
-
-@pytest.fixture
-def debtor(product, person):
-    """Somebody who owes $0.60, in two orders, and has a card that pays."""
-    person.add_card()
-    staff, headers = product.staff(), {"Content-Type": "text/csv"}
-    job = staff.ask("POST", "/v1/stock/imports", HEAD + CHEAP, key="utica", headers=headers)
-    wait_until(lambda: staff.get(f"/v1/jobs/{job.body['id']}").body["status"] == "done")
-    found = person.api.get("/v1/available-numbers?country=US&city=Utica").body["data"]
-    for _ in range(2):
-        items = [{"offer_id": found[0]["offer_id"], "quantity": 1}]
-        order = person.api.post("/v1/orders?wait=20", {"items": items})
-        assert order.body["status"] == "fulfilled", order
-    return person
 
 
 def of_balance(person):

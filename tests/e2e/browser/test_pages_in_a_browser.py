@@ -1,13 +1,11 @@
-"""What holds for all pages: history, sessions, roles, narrow and dark screens."""
+"""What holds for all pages: history, sessions, roles."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browser.people import PASSWORD, check_out, confirm, invite, mail_to
+from tests.e2e.browser.people import PASSWORD, check_out, invite, mail_to
 
 pytestmark = pytest.mark.browser
 
@@ -125,95 +123,3 @@ def test_a_viewer_looks_and_cannot_buy(product, visit):
     expect(page.get_by_text("Your role may look, not buy.")).to_be_visible()
     expect(page.get_by_label("Quantity of").first).to_be_disabled()
     expect(page.get_by_role("button", name="Checkout")).to_have_count(0)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where screenshots go: a temporary folder, or the one that PBXIM_TEST_SCREENSHOTS names."""
-    named = os.environ.get("PBXIM_TEST_SCREENSHOTS")
-    made = Path(named) if named else tmp_path_factory.mktemp("screenshots")
-    made.mkdir(parents=True, exist_ok=True)
-    return made
-
-
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# Of what is in order axe need not say where it is, which takes half of its time.
-OPTIONS = {"runOnly": RULES, "resultTypes": ["violations"]}
-
-
-def barriers(page):
-    """What axe finds against the rules of WCAG 2.2 AA, and where first."""
-    if not page.evaluate("'axe' in window"):  # It is there until the page is loaded anew.
-        page.evaluate(AXE)
-    found = page.evaluate("options => axe.run(document, options)", OPTIONS)
-    return [(one["id"], one["nodes"][0]["target"]) for one in found["violations"]]
-
-
-# The narrow one last: it is the harder one to click one's way through.
-SCREENS = [(w, s) for w in (1280, 360) for s in ("dark", "light")]
-
-
-@pytest.mark.slow
-def test_no_page_is_wider_than_the_screen_or_has_barriers(person, visit, folder):
-    page = visit()
-
-    def look(name, row):
-        expect(page.locator(row).first).to_be_visible()
-        for width, scheme in SCREENS:
-            page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=scheme)
-            look_at_the_screen(f"{name}-{width}-{scheme}", width)
-
-    def look_at_the_screen(name, width):
-        page.screenshot(path=folder / f"{name}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth") == width, name
-        assert page.evaluate(SMALL_TARGETS) == [], name
-        assert barriers(page) == [], name
-
-    page.goto("/login")
-    look("login", "form")
-    person.sign_in(page)
-    look("numbers", "tbody tr")
-    page.get_by_role("link", name="Edit +").first.click()
-    look("number-dialog", "dialog[open] h1")
-    page.goto("/numbers?tab=pending&q=1&sort=city")
-    page.get_by_text("Columns and rows").click()
-    look("numbers-none", ".empty")
-    page.goto("/port-in")
-    look("port-in", "h1")
-    page.goto("/cards")
-    look("billing-no-card", "#orders tbody tr")
-    page.goto("/search?country=US")
-    look("search", "tbody tr")
-    page.get_by_role("button", name="Pick numbers").first.click()
-    look("search-opened", ".opened [type=checkbox]")
-    check_out(page)
-    look("checkout", "tbody tr")
-    page.get_by_role("link", name="Add a card").click()
-    look("card-new", "#card-fields iframe")
-    person.add_card()
-    page.goto("/orders")
-    look("billing", "#cards li")
-    page.get_by_role("link", name="Remove Visa").click()
-    look("card-remove", "dialog[open] form")
-    check_out(page)
-    page.get_by_role("link", name="Buy Now").click()
-    look("confirm", "form[action$='/buy']")
-    page.get_by_role("link", name="Not now").click()
-    confirm(page)
-    look("order", "[data-status=fulfilled] tbody tr")
-    page.locator("tbody a").first.click()
-    look("number", "dl")
-    page.goto("/no-such-page")
-    look("error", "dl")
-    page.goto("/password-resets")
-    look("forgotten", "form.card")
-
-
-# WCAG 2.2, 2.5.8: targets of at least 24 by 24 pixels; links inside a sentence are excepted.
-SMALL_TARGETS = """() => [...document.querySelectorAll('button, select, input, a.button, nav a')]
-    .filter((node) => node.checkVisibility() && node.type !== 'hidden' && !node.closest('label'))
-    .map((node) => [node.textContent.trim() || node.name, node.getBoundingClientRect()])
-    .filter(([, box]) => box.width < 24 || box.height < 24)
-    .map(([name]) => name)"""
