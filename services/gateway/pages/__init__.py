@@ -42,6 +42,7 @@ def register(app: Flask, _surroundings: Gateway) -> None:
     for module in _MODULES:
         module.PAGES.add_to(blueprint)
     blueprint.register_error_handler(Exception, errors.on_error)
+    blueprint.before_request(home.lead_staff_home)
     blueprint.after_request(rendering.remember_position)
     rendering.prepare(app)
     app.register_blueprint(blueprint)

@@ -452,6 +452,22 @@ def test_without_stock_the_page_says_how_to_begin(tmp_path):
 # ── Orders, outbox, clock ─────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    "path", ["/numbers", "/numbers.csv", "/search?country=US", "/billing", "/orders/x", "/port-in"]
+)
+def test_staff_that_sees_as_nobody_is_led_from_a_customer_s_page_to_the_back_office(staff, path):
+    assert staff.get(path, headers=BROWSER).location == "/office"
+
+
+def test_a_list_left_open_after_seeing_as_an_account_is_not_filled_with_others(shop, staff):
+    signed_in(shop)
+
+    answer = staff.get("/numbers/changes?after=x", headers={"Pbx-Background": "true"})
+
+    assert answer.status_code == 400
+    assert "account_needed" in answer.text
+
+
 def test_no_order_needs_anybody(staff):
     assert "No order needs you" in staff.get("/office/orders").text
 
