@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browser.people import add_number, check_out, confirm
+from tests.e2e.browser.people import add_number, check_out, confirm, type_card
 
 pytestmark = pytest.mark.browser
 
@@ -95,6 +95,20 @@ def test_a_session_that_ends_in_the_dialog_loses_nothing(person, visit):
     expect(page.get_by_label("Quantity of").first).to_have_value("2")
     page.get_by_role("button", name="Checkout").click()
     expect(page.get_by_role("rowheader")).to_have_count(2)
+
+
+def test_a_session_that_ends_while_a_card_is_typed_goes_on_there(person, visit):
+    page = person.sign_in(visit(), "/billing")
+    page.get_by_role("link", name="Add a card").click()
+    expect(page.locator("#card-fields iframe")).to_be_visible()
+    page.context.clear_cookies()
+    type_card(page, "4242 4242 4242 4242")
+    expect(page.get_by_role("main").get_by_text("Your session has ended.")).to_be_visible()
+    person.fill_in(page)
+
+    expect(page).to_have_url(re.compile("/cards/new$"))
+    type_card(page, "4242 4242 4242 4242")
+    expect(page.get_by_text("Visa ending in 4242 was added.").first).to_be_visible()
 
 
 def test_a_declined_card_is_replaced_and_the_same_numbers_are_bought(person, visit):

@@ -3,6 +3,7 @@
 'use strict';
 
 (() => {
+  const NOBODY = 401;
   const scripts = new Map();
   const mounted = new WeakMap();
 
@@ -50,6 +51,11 @@
     }
   };
 
+  const signInAgain = () => {
+    const back = new URLSearchParams({ next: location.pathname + location.search, ended: '1' });
+    location.assign(`/login?${back}`);
+  };
+
   const newIntent = async (form) => {
     const answer = await fetch('/v1/payment-methods/setup-intents', {
       method: 'POST',
@@ -59,8 +65,9 @@
       },
       body: '{}',
     });
+    if (answer.status === NOBODY) signInAgain();
     const found = await answer.json();
-    if (!answer.ok) throw new Error(`${found.title || ''} ${found.next_step || ''}`.trim());
+    if (!answer.ok) throw new Error(`${found.title}. ${found.next_step || ''}`.trim());
     return found;
   };
 
