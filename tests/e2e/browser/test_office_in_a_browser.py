@@ -143,7 +143,8 @@ def test_the_clock_is_put_forward_and_says_what_became_due(
 
     page.get_by_role("button", name="+ 1 hour").click()
     expect(page.get_by_role("heading", name="It went forward to")).to_be_visible()
-    expect(page.locator("#clock")).to_contain_text("1 thing became due")
+    # Holds that other tests have left may end, too.
+    expect(page.locator("#clock")).to_contain_text(re.compile(r"\d+ things? became due"))
     expect(page.locator("#clock")).to_contain_text(quote["id"])
     assert customer.api.get(f"/v1/quotes/{quote['id']}").body["status"] == "expired"
 
