@@ -8,7 +8,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-fast lint fmt bench pictures lock clean setup-run setup-test chromium
+.PHONY: help run test test-fast lint fmt bench pictures lock clean setup-run setup-test chromium servers
 
 help:  ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -17,10 +17,10 @@ run: export PBXIM_MODE ?= sandbox
 run: setup-run  ## Start the whole system on this machine, in sandbox mode (Ctrl-C stops it).
 	@exec $(VENV)/python -m deploy.embedded
 
-test: chromium lint  ## Lint, then every test (WORKERS=2 processes).
+test: chromium servers lint  ## Lint, then every test (WORKERS=2 processes).
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal --durations 10
 
-test-fast: setup-test  ## The quick tests: no lint, no browser, nothing marked slow.
+test-fast: servers  ## The quick tests: no lint, no browser, nothing marked slow.
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow and not browser'
 
 lint: setup-test  ## The checks alone: ruff, mypy, import-linter, bandit.
@@ -52,3 +52,6 @@ setup-test:
 # After the packages, so that a machine which can have neither says so about Python first.
 chromium: setup-test
 	@scripts/chromium.sh
+
+servers: setup-test
+	@scripts/servers.sh

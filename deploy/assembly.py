@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -37,6 +37,7 @@ from shared.consumers.feed import Feed
 from shared.consumers.policies import PolicyConsumer
 from shared.consumers.projections import ProjectionConsumer
 from shared.consumers.timers import Scheduler, timer_projection
+from shared.eventlog import EventLog
 from shared.eventlog.sqlite import SqliteLog
 from shared.ids import command_id
 from shared.platform import PLATFORM, ClockAdvanced, StartInstallation
@@ -172,6 +173,15 @@ def make_folder(settings: Settings) -> None:
         raise refusal("setting_invalid", detail, param="PBXIM_DATA") from error
 
 
+def open_log(settings: Settings, on_append: Callable[[], None] | None = None) -> EventLog:
+    """The event log that the settings name. Raises ``Unavailable`` and ``log_not_migrated``."""
+    if settings.log.startswith("postgresql:"):
+        from shared.eventlog.postgres import PostgresLog
+
+        return PostgresLog(settings.log, on_append)
+    return SqliteLog(settings.data / "log.db", on_append)
+
+
 def _runtime(
     settings: Settings, specs: tuple[ServiceSpec, ...], machine: MachineClock, bell: Bell
 ) -> Runtime:
@@ -179,7 +189,7 @@ def _runtime(
     state = Store(settings.data / "state.db", durable=True)
     master = sealing.load_key_file(settings.key_file, create=settings.sandbox)
     codec = Codec(StoredKeyring(state, master))
-    log = SqliteLog(settings.data / "log.db", bell.ring)
+    log = open_log(settings, bell.ring)
     aggregates = [a for spec in specs for a in spec.aggregates]
     return Runtime(
         settings=settings,

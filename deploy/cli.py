@@ -1,6 +1,7 @@
 """``pbxim``: looking at a data folder from outside. stdout is data, stderr is talk.
 
-It opens the files of ``PBXIM_DATA`` beside a running product: reading never disturbs it.
+It opens the log that ``PBXIM_LOG`` names and the files of ``PBXIM_DATA`` beside a running product:
+reading never disturbs it.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.assembly import all_specs, assemble
+from deploy.assembly import all_specs, assemble, open_log
 from deploy.staff import invite_staff
 from shared import config, logging
 from shared.clock import MachineClock
 from shared.codec import decode_meta
 from shared.consumers import parking
 from shared.errors import PbxError
-from shared.eventlog import Recorded
-from shared.eventlog.sqlite import SqliteLog
+from shared.eventlog import EventLog, Recorded
 from shared.stores import Store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -59,16 +59,21 @@ def _say(data: object, *, as_json: bool) -> None:
     print(text)  # noqa: T201  # See above.
 
 
+def _settings() -> config.Settings:
+    return config.load({"PBXIM_MODE": "sandbox"} | config.environment())
+
+
 def _data() -> Path:
-    return config.load({"PBXIM_MODE": "sandbox"} | config.environment()).data
+    return _settings().data
 
 
-def _log() -> SqliteLog:
-    path = _data() / "log.db"
-    if not path.exists():
+def _log() -> EventLog:
+    settings = _settings()
+    path = settings.data / "log.db"
+    if settings.log.startswith("sqlite:") and not path.exists():
         _talk(f"pbxim: there is no log at {path}. Start the product once, or set PBXIM_DATA.")
         raise typer.Exit(1)
-    return SqliteLog(path)
+    return open_log(settings)
 
 
 def _shown(event: Recorded) -> dict[str, Any]:
@@ -175,7 +180,7 @@ def _positions() -> Iterator[tuple[str, int]]:
 @projections.command("rebuild")
 def rebuild_projections() -> None:
     """Builds every read model anew from the log alone. The product must not be running."""
-    settings = config.load({"PBXIM_MODE": "sandbox"} | config.environment())
+    settings = _settings()
     logging.set_up("warning", as_json=None)
     for path in settings.data.glob("views.db*"):
         path.unlink()
@@ -197,9 +202,21 @@ def invite_staff_member(
     as_json: AsJson = False,
 ) -> None:
     """Invites somebody to the back office: prints the link with which to choose a password."""
-    link = invite_staff(config.load({"PBXIM_MODE": "sandbox"} | config.environment()), email, name)
+    link = invite_staff(_settings(), email, name)
     _say({"link": link} if as_json else link, as_json=as_json)
     _talk("The link works once, for 7 days. Who has it is staff: hand it over in person.")
+
+
+@app.command("migrate")
+def migrate_database() -> None:
+    """Brings the database that PBXIM_LOG names to this version; name its owner there."""
+    from deploy.migrations import migrate
+
+    settings = _settings()
+    if settings.log.startswith("sqlite:"):
+        _talk("pbxim: the log is a file, which the product itself makes. There is nothing to do.")
+        return
+    _say(f"log {migrate(settings.log)}", as_json=False)
 
 
 @app.command("demo")

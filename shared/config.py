@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from shared.refusals import refusal
 
@@ -38,6 +38,7 @@ class Settings:
 
     mode: Mode
     data: Path
+    log: str
     host: str
     port: int
     public_url: str
@@ -176,13 +177,13 @@ def _invalid(name: str, found: str, allowed: str) -> Exception:
 def _read(env: _Reader) -> Settings:
     data = Path(env.text("PBXIM_DATA", "var"))
     host, port = env.listen("PBXIM_HTTP", "127.0.0.1:8000")
-    # One process and its files is all there is in this version.
-    env.only("PBXIM_LOG", f"sqlite:{data / 'log.db'}")
+    # State and views are files of one process in this version.
     env.only("PBXIM_DATABASE", "")
     env.only("PBXIM_AMQP", "")
     return Settings(
         mode=env.choice("PBXIM_MODE", get_args(Mode)),
         data=data,
+        log=_log(env, data),
         host=host,
         port=port,
         public_url=env.form("PBXIM_PUBLIC_URL", _http(host, port), *_URL).rstrip("/"),
@@ -206,6 +207,29 @@ def _read(env: _Reader) -> Settings:
         trusted_proxy=env.maybe("PBXIM_TRUSTED_PROXY"),
         failpoint=env.form("PBXIM_FAILPOINT", "", *_FAILPOINT) or None,
     )
+
+
+def _log(env: _Reader, data: Path) -> str:
+    here = f"sqlite:{data / 'log.db'}"
+    found = env.text("PBXIM_LOG", here)
+    if found != here and not re.fullmatch(r"postgresql://\S+", found):
+        allowed = f"{here} or postgresql://user@host:port/database"
+        raise _invalid("PBXIM_LOG", _without_password(found), allowed)
+    return found
+
+
+def _without_password(address: str) -> str:
+    return re.sub(r"//([^/@]*?):[^/]*@", r"//\1:…@", address)
+
+
+def _in_the_clear(address: str) -> bool:
+    """Whether a database's address is of another host and does not insist on encryption."""
+    parts = urlsplit(address)
+    said = dict(parse_qsl(parts.query))
+    hosts = said.get("host") or said.get("hostaddr") or parts.netloc.rpartition("@")[2]
+    names = [re.sub(r":\d*$", "", host).strip("[]") for host in hosts.split(",")]
+    abroad = [name for name in names if name and name[0] != "/" and name not in _OURSELVES]
+    return bool(abroad) and said.get("sslmode") not in {"require", "verify-ca", "verify-full"}
 
 
 def _checked(settings: Settings) -> Settings:
@@ -235,6 +259,9 @@ def _check_live(settings: Settings, key: str) -> None:
         raise _invalid("PBXIM_FAILPOINT", settings.failpoint, "nothing in live mode")
     if not settings.stripe_webhook_secret:
         raise _invalid("PBXIM_STRIPE_WEBHOOK_SECRET", "missing", "the endpoint's secret (whsec_…)")
+    if settings.log.startswith("postgresql:") and _in_the_clear(settings.log):
+        found = _without_password(settings.log)
+        raise _invalid("PBXIM_LOG", found, "sslmode=verify-full (or require) for another host")
     public = urlsplit(settings.public_url)
     if public.scheme != "https" and public.hostname not in _OURSELVES:
         raise _invalid("PBXIM_PUBLIC_URL", settings.public_url, "an https:// address in live mode")

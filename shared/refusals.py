@@ -244,6 +244,7 @@ CODES: dict[str, Code] = {
         "Try again when there is room; repeating it with the same Idempotency-Key is safe.",
     ),
     "busy": Code(e.Unavailable, "Too much at once", _AGAIN),
+    "log_unavailable": Code(e.Unavailable, "The event log does not answer", _AGAIN),
     "payment_provider_unavailable": Code(
         e.Unavailable, "The payment provider does not answer", "Nothing was charged. " + _AGAIN
     ),
@@ -265,6 +266,11 @@ CODES: dict[str, Code] = {
     ),
     "log_has_hole": Code(
         e.Broken, "The log has a hole", "Stop, and restore the log from a backup."
+    ),
+    "log_not_migrated": Code(
+        e.Broken,
+        "The database is not prepared for this version",
+        "Run pbxim migrate with the address of the owner in PBXIM_LOG.",
     ),
     "code_older_than_log": Code(
         e.Broken, "This code is older than the log", "Start the newer version."

@@ -10,7 +10,6 @@ import contextlib
 import sqlite3
 import threading
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from shared.clock import micros_since_epoch
 from shared.errors import Broken
 from shared.eventlog import Appended, Conflict, Entry, NewEvent, Recorded, digest
+from shared.eventlog.sharing import Job, SharedCommits
 from shared.refusals import refusal
 
 _SCHEMA = """
@@ -42,25 +42,6 @@ _INSERT = f"INSERT INTO event VALUES ({', '.join('?' * len(Recorded._fields))})"
 _BUSY_SECONDS = 30
 _WAL_PAGES = 4000  # 16 MB: pages that many commits change are copied into the file once.
 _STREAMS_AT_ONCE = 500
-_JOBS_AT_ONCE = 256
-
-
-class _Job:
-    """One caller's entries on their way through the shared commit."""
-
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self.entries = entries
-        self.outcomes: list[Appended | Conflict] | None = None
-        self.error: BaseException | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self.outcomes is not None or self.error is not None
-
-    def result(self) -> list[Appended | Conflict]:
-        if self.error is not None:
-            raise self.error
-        return self.outcomes or []
 
 
 class SqliteLog:
@@ -71,8 +52,7 @@ class SqliteLog:
     def __init__(self, path: Path, on_append: Callable[[], None] | None = None) -> None:
         self._path = path
         self._on_append = on_append
-        self._lock = threading.Lock()
-        self._waiting: deque[_Job] = deque()
+        self._commits = SharedCommits(self._commit)
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._writer = self._connect()
@@ -83,14 +63,11 @@ class SqliteLog:
 
     def append_batch(self, entries: Sequence[Entry]) -> list[Appended | Conflict]:
         """See ``EventLog.append_batch``. Everything in one transaction, shared with others."""
-        job = _Job(entries)
-        self._waiting.append(job)
-        with self._lock:
-            while not job.ended:  # More may wait than one commit takes.
-                self._commit_waiting()
-        if self._on_append is not None:
-            self._on_append()
-        return job.result()
+        try:
+            return self._commits.append(entries)
+        finally:  # Also a caller who was refused may have written a part, or for others.
+            if self._on_append is not None:
+                self._on_append()
 
     def read_stream(self, stream: str) -> list[Recorded]:
         """See ``EventLog.read_stream``."""
@@ -124,16 +101,9 @@ class SqliteLog:
         for connection in self._opened:
             connection.close()
 
-    def _commit_waiting(self) -> None:
-        jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _JOBS_AT_ONCE))]
-        try:
-            with self._translated(), self._transaction() as connection:
-                _Commit(connection, jobs).run()
-        except BaseException as error:
-            for job in jobs:  # It belongs to every caller in this commit.
-                job.outcomes, job.error = None, error
-            if not isinstance(error, Exception):
-                raise
+    def _commit(self, jobs: Sequence[Job]) -> None:
+        with self._translated(), self._transaction() as connection:
+            _Commit(connection, jobs).run()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -196,7 +166,7 @@ class _Commit:
     """One transaction: judges entries on the streams as they are, handing out positions from the
     head on, and writes all rows at once."""
 
-    def __init__(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+    def __init__(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
         self._connection = connection
         self._jobs = jobs
         found = connection.execute("SELECT max(position) FROM event").fetchone()

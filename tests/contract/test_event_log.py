@@ -286,22 +286,12 @@ def test_one_log_is_opened_by_many_at_once(backend: Backend, address: str) -> No
         log.close()
 
 
-COLUMNS = ", ".join(Recorded._fields)
-MOVED = COLUMNS.replace("position", "position + 9")
-RENAMED = COLUMNS.replace("stream", "'other-1'")
-TAMPERINGS = (
-    "UPDATE event SET payload = payload WHERE position = 1",
-    "UPDATE event SET type = 'Other'",
-    "DELETE FROM event WHERE position = 2",
-    "DELETE FROM event",
-    "INSERT OR REPLACE INTO event SELECT * FROM event WHERE position = 1",
-    f"INSERT OR REPLACE INTO event SELECT {MOVED} FROM event WHERE position = 1",
-    f"INSERT OR REPLACE INTO event SELECT {RENAMED} FROM event WHERE position = 1",
+CHANGES = [(backend, statement) for backend in BACKENDS for statement in backend.changes]
+
+
+@pytest.mark.parametrize(
+    ("backend", "statement"), CHANGES, ids=[f"{b.name}-{said}" for b, said in CHANGES]
 )
-
-
-@pytest.mark.parametrize("backend", [b for b in BACKENDS if b.tamper], ids=lambda b: b.name)
-@pytest.mark.parametrize("statement", TAMPERINGS)
 def test_what_is_written_cannot_be_changed(
     backend: Backend, tmp_path: Path, statement: str
 ) -> None:

@@ -82,7 +82,8 @@ WRONG = [
     ("PBXIM_PUBLIC_URL", "https://numbers.example.com/pbx", "without a path"),
     ("PBXIM_FAILPOINT", "kill:never", "kill:N"),
     ("PBXIM_FAILPOINT", "explode", "record:FILE"),
-    ("PBXIM_LOG", "postgresql://localhost/pbxim", "sqlite:var/log.db"),
+    ("PBXIM_LOG", "mysql://localhost/pbxim", "sqlite:var/log.db or postgresql://"),
+    ("PBXIM_LOG", "postgresql:pbxim", "sqlite:var/log.db or postgresql://"),
     ("PBXIM_LOG", "sqlite:elsewhere.db", "sqlite:var/log.db"),
     ("PBXIM_DATABASE", "postgresql://localhost/pbxim", "nothing"),
     ("PBXIM_AMQP", "amqp://localhost", "nothing"),
@@ -106,6 +107,44 @@ def test_the_log_may_be_named_where_it_lies_anyway() -> None:
     named = {"PBXIM_DATA": "/srv/pbxim", "PBXIM_LOG": "sqlite:/srv/pbxim/log.db"}
 
     assert config.load(SANDBOX | named).data == Path("/srv/pbxim")
+
+
+def test_the_log_may_lie_in_a_database() -> None:
+    named = {"PBXIM_LOG": "postgresql://pbxim@db.example.com:5432/pbxim"}
+
+    assert config.load(SANDBOX | named).log == named["PBXIM_LOG"]
+    assert config.load(SANDBOX).log == "sqlite:var/log.db"
+
+
+def test_a_password_is_not_repeated_in_what_is_said_about_its_setting() -> None:
+    assert "s3cret" not in refused(SANDBOX | {"PBXIM_LOG": "mysql://me:s3cret@db/x"}).detail
+    assert "s3cret" not in refused(LIVE | {"PBXIM_LOG": "postgresql://me:s3cret@db/x"}).detail
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://db.example.com/pbxim",
+        "postgresql://me@db.example.com:5432/pbxim?sslmode=prefer",
+        "postgresql://me@localhost,db.example.com/pbxim",
+        "postgresql://me@localhost/pbxim?host=db.example.com",
+    ],
+)
+def test_live_refuses_a_database_elsewhere_in_the_clear(address: str) -> None:
+    assert refused(LIVE | {"PBXIM_LOG": address}).param == "PBXIM_LOG"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me@db.example.com/pbxim?sslmode=verify-full",
+        "postgresql://me@127.0.0.1:5433/pbxim",
+        "postgresql://me@[::1]:5433/pbxim",
+        "postgresql://me@/pbxim?host=/run/postgresql",
+    ],
+)
+def test_live_takes_a_database_here_or_by_an_encrypted_link(address: str) -> None:
+    assert config.load(LIVE | {"PBXIM_LOG": address}).log == address
 
 
 def test_a_name_that_is_no_setting_is_pointed_out() -> None:
