@@ -9,6 +9,7 @@ import pytest
 
 from shared.eventlog import EventLog
 from tests.contract.log_backends import BACKENDS, Backend
+from tests.support.postgres import server
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
@@ -27,3 +28,9 @@ def log(backend: Backend, address: str) -> Iterator[EventLog]:
     opened = backend.open(address)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def database() -> str:
+    """A database of the private PostgreSQL server, with an empty log."""
+    return server().log_database()

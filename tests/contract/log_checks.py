@@ -10,6 +10,7 @@ from typing import TypeVar
 from shared.eventlog import EventLog, Recorded
 
 T = TypeVar("T")
+PATIENCE = 20  # Seconds; a busy machine is no failure.
 
 
 def everything(log: EventLog, at_once: int = 1000) -> list[Recorded]:
@@ -49,3 +50,12 @@ def at_once(many: int, work: Callable[[int], T]) -> list[T]:
         thread.join()
     assert len(results) == many, "a thread ended with an error"
     return [results[n] for n in range(many)]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Waits for what happens in another process; fails if it does not."""
+    for _ in range(PATIENCE * 200):
+        if condition():
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError("it did not happen")
