@@ -30,7 +30,7 @@ fmt: setup-test  ## Format the code and repair what ruff can repair.
 	$(VENV)/ruff check --fix-only
 	$(VENV)/ruff format
 
-bench: setup-test  ## Measure (see bench/).
+bench: servers  ## Measure (see bench/).
 	@exec $(VENV)/python -m bench
 
 pictures: chromium  ## Renew docs/images: the screenshots of docs/tutorial.md.

@@ -1,5 +1,5 @@
-"""Writers of one process share commits: whoever gets the lock writes for all who wait, so sixteen
-writers cost one commit and not sixteen (docs/adr/0007-shared-commits.md)."""
+"""Writers of one process share commits: one of them writes for all who wait, so sixteen writers
+cost a few commits and not sixteen (docs/adr/0007-shared-commits.md)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ class Job:
         self.entries = entries
         self.outcomes: list[Appended | Conflict] | None = None
         self.error: BaseException | None = None
+        self.leads = False
+        self.called: threading.Event | None = None  # Made by who has to wait.
 
     @property
     def ended(self) -> bool:
         """Whether the caller can be answered."""
         return self.outcomes is not None or self.error is not None
+
+    def call(self) -> None:
+        """It has ended, or it is its turn to lead."""
+        if self.called is not None:
+            self.called.set()
 
     def result(self) -> list[Appended | Conflict]:
         """The outcomes, one per entry; raises what went wrong."""
@@ -34,24 +41,62 @@ class Job:
 
 class SharedCommits:
     """``commit`` writes the entries of several jobs in one transaction and gives every job its
-    outcomes or its own error. What it raises belongs to all of them: nothing was written then."""
+    outcomes or its own error. What it raises belongs to all of them: nothing was written then.
+
+    One caller leads, which is to commit what waits; then the next who waits leads. Those who are
+    done are called by name and do not queue for a lock first: queueing, they would come to the
+    next commit one by one, and it would be made for two where fifteen want to write.
+    """
 
     def __init__(self, commit: Callable[[Sequence[Job]], None]) -> None:
         self._commit = commit
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # Never held while something is written.
         self._waiting: deque[Job] = deque()
+        self._led = False
 
     def append(self, entries: Sequence[Entry]) -> list[Appended | Conflict]:
         """See ``EventLog.append_batch``. Waits for its turn, or until another wrote them."""
         job = Job(entries)
-        self._waiting.append(job)
         with self._lock:
-            while not job.ended:  # More may wait than one commit takes.
-                self._commit_waiting()
+            self._waiting.append(job)
+            job.leads, self._led = not self._led, True
+            if not job.leads:
+                job.called = threading.Event()
+        if job.called is not None:
+            self._wait(job, job.called)
+        if job.leads:
+            self._lead(job)
         return job.result()
 
+    def _wait(self, job: Job, called: threading.Event) -> None:
+        try:
+            called.wait()
+        except BaseException:  # A signal. Nobody must wait for this caller to lead.
+            with self._lock:
+                if job in self._waiting:
+                    self._waiting.remove(job)
+            if job.leads:
+                self._hand_over()
+            raise
+
+    def _lead(self, job: Job) -> None:
+        try:
+            while not job.ended:
+                self._commit_waiting()
+        finally:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            self._led = bool(self._waiting)
+            if self._led:
+                self._waiting[0].leads = True
+                self._waiting[0].call()
+
     def _commit_waiting(self) -> None:
-        jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _JOBS_AT_ONCE))]
+        with self._lock:
+            many = min(len(self._waiting), _JOBS_AT_ONCE)
+            jobs = [self._waiting.popleft() for _ in range(many)]
         try:
             self._commit(jobs)
         except BaseException as error:
@@ -59,3 +104,6 @@ class SharedCommits:
                 job.outcomes, job.error = None, error
             if not isinstance(error, Exception):
                 raise
+        finally:
+            for job in jobs:
+                job.call()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Unavailable
-from shared.eventlog import Appended, Entry, NewEvent, sqlite
+from shared.eventlog import Appended, Entry, NewEvent, sharing
 from shared.eventlog.sqlite import SqliteLog, translate
 
 
@@ -26,7 +26,7 @@ def entry(stream: str) -> Entry:
 
 
 def append_while_another_commits(log: SqliteLog, streams: list[str]) -> dict[str, object]:
-    """All of them wait for the lock, so the first that gets it finds them all."""
+    """All of them wait for one that leads, so the next that does finds them all."""
     answers: dict[str, object] = {}
 
     def run(stream: str) -> None:
@@ -36,11 +36,13 @@ def append_while_another_commits(log: SqliteLog, streams: list[str]) -> dict[str
             answers[stream] = error
 
     threads = [threading.Thread(target=run, args=(stream,)) for stream in streams]
-    with log._lock:
-        for thread in threads:
-            thread.start()
-        while len(log._waiting) < len(streams):
-            threading.Event().wait(0.001)
+    commits = log._commits
+    commits._led = True
+    for thread in threads:
+        thread.start()
+    while len(commits._waiting) < len(streams):
+        threading.Event().wait(0.001)
+    commits._hand_over()
     for thread in threads:
         thread.join()
     return answers
@@ -60,10 +62,31 @@ def test_callers_who_wait_together_share_commits(log: SqliteLog) -> None:
 def test_more_may_wait_than_one_commit_takes(
     log: SqliteLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_JOBS_AT_ONCE", 3)
-    log._waiting.extend(sqlite._Job([entry(f"other-{n}")]) for n in range(7))
+    monkeypatch.setattr(sharing, "_JOBS_AT_ONCE", 3)
+    log._commits._waiting.extend(sharing.Job([entry(f"other-{n}")]) for n in range(7))
 
     assert log.append_batch([entry("mine")]) == [Appended((8,))]
+
+
+@pytest.mark.parametrize("its_turn", [False, True])
+def test_a_caller_who_is_interrupted_while_waiting_stops_nobody(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch, *, its_turn: bool
+) -> None:
+    class Interrupted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if its_turn:
+                log._commits._hand_over()
+            raise KeyboardInterrupt
+
+    log._commits._led = True
+    with monkeypatch.context() as patch:
+        patch.setattr(sharing.threading, "Event", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            log.append_batch([entry("interrupted")])
+    if not its_turn:
+        log._commits._hand_over()  # Whoever led then has finished.
+
+    assert log.append_batch([entry("a-1")]) == [Appended((1,))]
 
 
 def test_an_error_of_the_commit_is_told_to_everybody_in_it(log: SqliteLog) -> None:
