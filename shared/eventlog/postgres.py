@@ -12,21 +12,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from psycopg2.extensions import connection as Connection  # noqa: N812  # It is a class.
-
 from shared.eventlog import Appended, Conflict, Entry, Recorded, digest
 from shared.eventlog.postgres_bell import Listener
-from shared.eventlog.postgres_pool import Pool
+from shared.eventlog.postgres_pool import Connection, Pool
 from shared.eventlog.sharing import Job, SharedCommits
 from shared.refusals import refusal
 
 # The oldest migration this code can work on. A newer one is fine: versions run side by side.
 MIGRATION = "0001"
 CONNECTIONS = 16
-APPEND = """SELECT base, actual, positions FROM log.append(
-  %s::text[], %s::text[], %s::int[], %s::bigint[], %s::int[], %s::int[],
-  %s::bytea[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::int[],
-  %s::bytea[], %s::bytea[], %s::bytea[])"""
+_TYPES = (
+    "text[], text[], int[], bigint[], int[], int[], bytea[], text[], bigint[], text[], text[],"
+    "text[], int[], bytea[], bytea[], bytea[]"
+)
+_NUMBERED = ", ".join(f"${n}" for n in range(1, _TYPES.count("[]") + 1))
+# Prepared once per connection: parsing and planning it cost as much as a small append.
+_PREPARE = f"PREPARE append ({_TYPES}) AS SELECT * FROM log.append({_NUMBERED})"
+_APPEND = f"EXECUTE append ({', '.join(['%s'] * _TYPES.count('[]'))})"
 _COLUMNS = ", ".join(Recorded._fields)
 _WRITTEN, _CLASH = -1, -2  # What log.append says of an entry that is no conflict.
 
@@ -116,11 +118,19 @@ Outcome = Appended | Conflict | _Clash
 
 def append(connection: Connection, entries: Sequence[Entry]) -> list[Outcome]:
     """Calls ``log.append`` in whatever transaction the connection is in."""
-    ((base, actual, positions),) = _rows(connection, APPEND, parameters(entries))
+    ((base, actual, positions),) = _call(connection, parameters(entries))
     # What this call added has no position while it is judged: -1 is the first behind the base.
     placed = iter([p if p > 0 else base - p for p in (p or 0 for p in positions)])
     theirs = [tuple(next(placed) for _ in entry.events) for entry in entries]
     return [_outcome(*one) for one in zip(entries, actual, theirs, strict=True)]
+
+
+def _call(connection: Connection, arguments: Sequence[object]) -> list[Any]:
+    if not connection.prepared:
+        with connection.cursor() as cursor:
+            cursor.execute(_PREPARE)
+        connection.prepared = True
+    return _rows(connection, _APPEND, arguments)
 
 
 def _outcome(entry: Entry, actual: int, positions: tuple[int, ...]) -> Outcome:

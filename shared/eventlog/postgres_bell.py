@@ -9,10 +9,9 @@ import threading
 from collections.abc import Callable
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812  # It is a class.
 
 from shared.errors import Unavailable
-from shared.eventlog.postgres_pool import connect
+from shared.eventlog.postgres_pool import Connection, connect
 
 CHANNEL = "pbxim_log"
 _POLL_SECONDS = 1.0  # A bell that never rings, or a server that is away, costs so much.

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812  # It is a class.
-from psycopg2.extensions import make_dsn, parse_dsn
+from psycopg2 import extensions
 
 from shared.refusals import refusal
 
@@ -40,11 +39,19 @@ _UNPREPARED = ("3F000", "42P01", "42883")  # No such schema, table, function.
 _AWAY = ("08", "57", "58", "25006")  # Connection, operator, system; a standby that only reads.
 
 
+class Connection(extensions.connection):
+    """The driver's, and whether ``log.append`` is prepared on it."""
+
+    prepared = False
+
+
 def connect(address: str) -> Connection:
     """A connection that commits every statement by itself. Raises as ``translate`` says."""
     try:
-        parameters: dict[str, str] = {**_DEFAULTS, **parse_dsn(address)}
-        connection = psycopg2.connect(make_dsn(**parameters))
+        parameters: dict[str, str] = {**_DEFAULTS, **extensions.parse_dsn(address)}
+        connection = psycopg2.connect(
+            extensions.make_dsn(**parameters), connection_factory=Connection
+        )
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(_PREPARE)

@@ -12,11 +12,9 @@ import random
 import sys
 from pathlib import Path
 
-from psycopg2.extensions import connection as Connection  # noqa: N812  # It is a class.
-
 from shared.eventlog import Appended, Entry
 from shared.eventlog.postgres import append
-from shared.eventlog.postgres_pool import connect
+from shared.eventlog.postgres_pool import Connection, connect
 from tests.contract.log_writer import SHARED, entry, new_event
 
 ROLLED_BACK = 0.15
