@@ -27,7 +27,7 @@ _TYPES = (
 )
 _NUMBERED = ", ".join(f"${n}" for n in range(1, _TYPES.count("[]") + 1))
 # Prepared once per connection: parsing and planning it cost as much as a small append.
-_PREPARE = f"PREPARE append ({_TYPES}) AS SELECT * FROM log.append({_NUMBERED})"
+_PREPARE = f"PREPARE append ({_TYPES}) AS SELECT * FROM log.append({_NUMBERED})"  # nosec B608  # Our own words.
 _APPEND = f"EXECUTE append ({', '.join(['%s'] * _TYPES.count('[]'))})"
 _COLUMNS = ", ".join(Recorded._fields)
 _WRITTEN, _CLASH = -1, -2  # What log.append says of an entry that is no conflict.

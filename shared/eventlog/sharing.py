@@ -1,5 +1,5 @@
 """Writers of one process share commits: one of them writes for all who wait, so sixteen writers
-cost a few commits and not sixteen (docs/adr/0007-shared-commits.md)."""
+cost a few commits and not sixteen (docs/adr/0007-shared-commits.md and 0014)."""
 
 from __future__ import annotations
 
