@@ -28,7 +28,7 @@ refuse_cluster() {
 can_run_as_postgres() { [ "$(id -u)" -ne 0 ] || { command -v setpriv && id postgres; } >/dev/null 2>&1; }
 
 if ! has_postgres; then
-    can_install || fail "the tests need PostgreSQL $LEAST or newer, and there is no /usr/lib/postgresql/*/bin/initdb" \
+    can_install || fail "the tests need PostgreSQL $LEAST or newer, and there is none in /usr/lib/postgresql/*/bin" \
         "Debian 12 and newer: apt-get install postgresql (as root)" \
         "Without a cluster of its own: first put create_main_cluster = false into /etc/postgresql-common/createcluster.conf"
     say "the tests need PostgreSQL; installing Debian's package (about 60 MB)"

@@ -8,6 +8,7 @@ process share commits. Why and with what cost: docs/adr/0014-postgresql-log.md.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -22,8 +23,8 @@ from shared.refusals import refusal
 MIGRATION = "0001"
 CONNECTIONS = 16
 _TYPES = (
-    "text[], text[], int[], bigint[], int[], int[], bytea[], text[], bigint[], text[], text[],"
-    "text[], int[], bytea[], bytea[], bytea[]"
+    "text[], text[], int[], int[], bigint[], int[], int[], bytea[], text[], bigint[], text[],"
+    "text[], text[], int[], bytea[], bytea[], bytea[]"
 )
 _NUMBERED = ", ".join(f"${n}" for n in range(1, _TYPES.count("[]") + 1))
 # Prepared once per connection: parsing and planning it cost as much as a small append.
@@ -155,11 +156,15 @@ def parameters(entries: Sequence[Entry]) -> tuple[object, ...]:
     lock is: digests, and which events of this call are the same."""
     names = sorted({entry.stream for entry in entries})
     index = {name: n for n, name in enumerate(names, start=1)}
+    fresh = sorted({entry.stream for entry in entries if entry.expected_version == 0})
+    times = Counter(entry.stream for entry in entries)
+    alone = {e.stream: len(e.events) for e in entries if times[e.stream] == 1}
     events = list(_events(entries))
     slots: dict[tuple[str, bytes], int] = {}
     return (
         names,
-        sorted({entry.stream for entry in entries if entry.expected_version == 0}),
+        fresh,
+        [alone.get(name, 0) for name in fresh],
         [index[entry.stream] for entry in entries],
         [entry.expected_version for entry in entries],
         [len(entry.events) for entry in entries],

@@ -45,13 +45,13 @@ CREATE TRIGGER stream_no_return BEFORE UPDATE ON log.stream
   FOR EACH ROW WHEN (NEW.version < OLD.version OR NEW.stream <> OLD.stream)
   EXECUTE FUNCTION log.refuse();
 
--- Writes entries, each for itself. In: the streams (sorted, each once) and those that may be new;
--- per entry its stream's index, expected version, number of events; per event the first event of
+-- Writes entries, each for itself. In: the streams (sorted, each once); those that may be new, and
+-- with how many events if all of them come with one entry (else 0); per entry its stream's index, expected version, number of events; per event the first event of
 -- this call with the same stream and id, then what is stored. Out: the position before the first
 -- one added; per entry -1 (written), -2 (only a part is known) or the actual version (conflict); per
 -- event its position, or -n for the n-th one added.
 CREATE FUNCTION log.append(
-  names text[], fresh text[],
+  names text[], fresh text[], fresh_events int[],
   entry_stream int[], entry_expected bigint[], entry_events int[],
   slots int[],
   ids bytea[], streams text[], versions bigint[], categories text[], accounts text[],
@@ -64,7 +64,7 @@ DECLARE
   added int := 0;
   takes int[] := array_fill(NULL::int, ARRAY[cardinality(ids)]);
   seen int := 0;
-  made int := 0;
+  born text[] := '{}';
   found int;
   n bigint;
 BEGIN
@@ -73,19 +73,23 @@ BEGIN
   positions := array_fill(NULL::bigint, ARRAY[cardinality(ids)]);
 
   -- 1. The streams, in one order for everybody, so that no two writers wait for each other. Who makes
-  --    a stream has locked it, and one alone needs no order: both are worth a statement less.
+  --    a stream has locked it, and one alone needs no order: both are worth a statement less. A new
+  --    stream is at expected version 0 and knows no event, so its one entry will be written: it is
+  --    made with the version it is going to have.
   IF cardinality(fresh) > 0 THEN
-    INSERT INTO log.stream (stream, version) SELECT f, 0 FROM unnest(fresh) f
-      ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS made = ROW_COUNT;
+    WITH made AS (
+      INSERT INTO log.stream (stream, version) SELECT * FROM unnest(fresh, fresh_events)
+        ON CONFLICT DO NOTHING RETURNING stream)
+      SELECT coalesce(array_agg(stream), '{}') INTO born FROM made;
   END IF;
-  IF made = cardinality(names) THEN
-    current := array_fill(0::bigint, ARRAY[made]);
+  IF cardinality(born) = cardinality(names) THEN
+    current := array_fill(0::bigint, ARRAY[cardinality(names)]);
   ELSIF cardinality(names) = 1 THEN
     SELECT version INTO n FROM log.stream WHERE stream = names[1] FOR UPDATE;
     current := ARRAY[coalesce(n, 0)];
   ELSE
-    SELECT array_agg(coalesce(s.version, 0) ORDER BY w.n) INTO current
+    SELECT array_agg(CASE WHEN w.name = ANY (born) THEN 0 ELSE coalesce(s.version, 0) END
+                     ORDER BY w.n) INTO current
       FROM unnest(names) WITH ORDINALITY w (name, n)
       LEFT JOIN (SELECT stream, version FROM log.stream WHERE stream = ANY (names)
                  ORDER BY stream FOR UPDATE) s ON s.stream = w.name;
@@ -126,8 +130,10 @@ BEGIN
   END LOOP;
   IF added = 0 THEN RETURN; END IF;
 
-  UPDATE log.stream s SET version = w.version FROM unnest(names, current) w (stream, version)
-    WHERE s.stream = w.stream AND s.version < w.version;
+  IF cardinality(born) < cardinality(names) OR 0 = ANY (fresh_events) THEN
+    UPDATE log.stream s SET version = w.version FROM unnest(names, current) w (stream, version)
+      WHERE s.stream = w.stream AND s.version < w.version;
+  END IF;
 
   -- 4. Last: one writer at a time from here to the commit, so positions are in commit order and a
   --    transaction that is rolled back leaves none behind.
