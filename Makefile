@@ -8,7 +8,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-fast lint fmt bench pictures lock clean setup-run setup-test chromium servers
+.PHONY: help run test test-fast lint fmt bench pictures lock clean setup-run setup-test chromium servers rabbitmq
 
 help:  ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -17,11 +17,11 @@ run: export PBXIM_MODE ?= sandbox
 run: setup-run  ## Start the whole system on this machine, in sandbox mode (Ctrl-C stops it).
 	@exec $(VENV)/python -m deploy.embedded
 
-test: chromium servers lint  ## Lint, then every test (WORKERS=2 processes).
+test: chromium servers rabbitmq lint  ## Lint, then every test (WORKERS=2 processes).
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal --durations 10
 
-test-fast: servers  ## The quick tests: no lint, no browser, nothing marked slow.
-	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow and not browser'
+test-fast: servers  ## The quick tests: no lint, no browser, no broker, nothing marked slow.
+	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow and not browser and not broker'
 
 lint: setup-test  ## The checks alone: ruff, mypy, import-linter, bandit.
 	@scripts/lint.sh
@@ -55,3 +55,6 @@ chromium: setup-test
 
 servers: setup-test
 	@scripts/servers.sh
+
+rabbitmq: setup-test
+	@scripts/rabbitmq.sh
