@@ -1,4 +1,4 @@
-"""Writes the pages under docs/reference/ that are made from the code: ``errors.md``.
+"""Writes the pages under docs/reference/ that are made from the code: errors.md, events.md.
 
 ``python scripts/make_reference.py`` writes them, ``--check`` only says whether they are current.
 """
@@ -12,11 +12,12 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from services.gateway.problems import status_of  # noqa: E402  # The path has to be set first.
+from scripts.events_page import events_page  # noqa: E402  # The path has to be set first.
+from services.gateway.problems import status_of  # noqa: E402
 from shared.errors import Broken  # noqa: E402
 from shared.refusals import CODES  # noqa: E402
 
-ERRORS = ROOT / "docs" / "reference" / "errors.md"
+REFERENCE = ROOT / "docs" / "reference"
 _HEAD = """\
 # Errors
 
@@ -72,13 +73,15 @@ These never come from a request. They end a process, or stand in its log and in 
 
 def main() -> int:
     """Writes what is not current; with ``--check`` it says so and exits with 1."""
-    current = ERRORS.exists() and ERRORS.read_text() == errors_page()
-    if current:
-        return 0
+    pages = {"errors.md": errors_page(), "events.md": events_page()}
+    files = {REFERENCE / name: text for name, text in pages.items()}
+    stale = [f for f, text in files.items() if not f.exists() or f.read_text() != text]
     if "--check" in sys.argv[1:]:
-        print(f"{ERRORS} is not current: run scripts/make_reference.py", file=sys.stderr)
-        return 1
-    ERRORS.write_text(errors_page())
+        for file in stale:
+            print(f"{file} is not current: run scripts/make_reference.py", file=sys.stderr)
+        return 1 if stale else 0
+    for file in stale:
+        file.write_text(files[file])
     return 0
 
 

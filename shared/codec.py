@@ -7,6 +7,7 @@ the database, because the digest covers them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import uuid
 from collections.abc import Callable
 from datetime import datetime
@@ -107,6 +108,23 @@ class Codec:
         if found is None:
             found = self._sealed[kind.name] = msgspec.json.Decoder(_stored_type(kind))
         return found
+
+
+def stored_fields(name: str, version: int, payload: bytes) -> dict[str, Any]:
+    """An event of the registry as plain data in today's form; what is sealed stays sealed.
+
+    Raises ``code_older_than_log`` for a newer version, ``msgspec.MsgspecError`` for what is no
+    event of this name.
+    """
+    kind = EVENTS[name]
+    data = _upcast(kind, version, _plain_decoder.decode(payload))
+    found: dict[str, Any] = msgspec.to_builtins(msgspec.convert(data, _stored_type_of(kind.cls)))
+    return found
+
+
+@functools.cache
+def _stored_type_of(cls: type) -> type[msgspec.Struct]:
+    return _stored_type(event_type(cls))
 
 
 def _stored_type(kind: EventType) -> type[msgspec.Struct]:

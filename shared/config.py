@@ -29,6 +29,7 @@ _SMTP = (
 )
 _FAILPOINT = (r"record:.+|kill:\d{1,9}", "record:FILE or kill:N")
 _SUPPORT = "support@example.com"
+_AMQP = r"amqps?://[^/\s]+(/\S*)?"
 _OURSELVES = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -60,6 +61,7 @@ class Settings:
     quarantine_days: int
     rate_limit: str
     trusted_proxy: str | None
+    amqp: str | None
     failpoint: str | None
 
     @property
@@ -179,7 +181,6 @@ def _read(env: _Reader) -> Settings:
     host, port = env.listen("PBXIM_HTTP", "127.0.0.1:8000")
     # State and views are files of one process in this version.
     env.only("PBXIM_DATABASE", "")
-    env.only("PBXIM_AMQP", "")
     return Settings(
         mode=env.choice("PBXIM_MODE", get_args(Mode)),
         data=data,
@@ -205,6 +206,7 @@ def _read(env: _Reader) -> Settings:
         quarantine_days=env.whole("PBXIM_QUARANTINE_DAYS", 45, 0, 3650),
         rate_limit=env.form("PBXIM_RATE_LIMIT", "200 per second", *_RATE),
         trusted_proxy=env.maybe("PBXIM_TRUSTED_PROXY"),
+        amqp=env.maybe("PBXIM_AMQP"),
         failpoint=env.form("PBXIM_FAILPOINT", "", *_FAILPOINT) or None,
     )
 
@@ -238,6 +240,9 @@ def _checked(settings: Settings) -> Settings:
         raise _invalid("PBXIM_STRIPE_SECRET_KEY", "no test key", "a test key in sandbox mode")
     if settings.sandbox and (settings.stripe_publishable_key or "").startswith("pk_live"):
         raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "a live key", "a test key in sandbox mode")
+    if settings.amqp is not None and not re.fullmatch(_AMQP, settings.amqp):
+        # Not shown: it may hold a password.
+        raise _invalid("PBXIM_AMQP", "no address", "as in amqp://user:password@127.0.0.1:5672/")
     if not settings.sandbox:
         _check_live(settings, key)
     return settings
@@ -257,6 +262,9 @@ def _check_live(settings: Settings, key: str) -> None:
         raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "no live key", "a live key in live mode")
     if settings.failpoint is not None:
         raise _invalid("PBXIM_FAILPOINT", settings.failpoint, "nothing in live mode")
+    broker = urlsplit(settings.amqp or "")
+    if broker.scheme == "amqp" and broker.hostname not in _OURSELVES:
+        raise _invalid("PBXIM_AMQP", "a plain-text link to another host", "amqps:// in live mode")
     if not settings.stripe_webhook_secret:
         raise _invalid("PBXIM_STRIPE_WEBHOOK_SECRET", "missing", "the endpoint's secret (whsec_…)")
     if settings.log.startswith("postgresql:") and _in_the_clear(settings.log):

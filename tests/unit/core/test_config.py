@@ -86,7 +86,7 @@ WRONG = [
     ("PBXIM_LOG", "postgresql:pbxim", "sqlite:var/log.db or postgresql://"),
     ("PBXIM_LOG", "sqlite:elsewhere.db", "sqlite:var/log.db"),
     ("PBXIM_DATABASE", "postgresql://localhost/pbxim", "nothing"),
-    ("PBXIM_AMQP", "amqp://localhost", "nothing"),
+    ("PBXIM_AMQP", "localhost:5672", "as in amqp://user:password@127.0.0.1:5672/"),
     ("PBXIM_STRIPE_SECRET_KEY", "garbage", "a test key"),
     ("PBXIM_STRIPE_SECRET_KEY", "sk_live_1", "a test key"),
     ("PBXIM_STRIPE_SECRET_KEY", "rk_live_1", "a test key"),
@@ -174,10 +174,21 @@ def test_live_starts_with_everything_real() -> None:
         ("PBXIM_PUBLIC_URL", "http://numbers.example.com"),
         ("PBXIM_PUBLIC_URL", "HTTP://numbers.example.com"),
         ("PBXIM_PUBLIC_URL", "numbers.example.com"),
+        ("PBXIM_AMQP", "amqp://user:hush@rabbit.example.com:5672/"),
     ],
 )
 def test_live_refuses_a_toy(name: str, toy: str) -> None:
     assert refused(LIVE | {name: toy}).param == name
+
+
+def test_live_takes_a_broker_beside_it_or_one_behind_tls() -> None:
+    for address in ("amqp://user:hush@127.0.0.1:5672/", "amqps://rabbit.example.com/numbers"):
+        assert config.load(LIVE | {"PBXIM_AMQP": address}).amqp == address
+
+
+def test_no_password_of_the_broker_is_repeated_in_a_refusal() -> None:
+    assert "hush" not in refused(SANDBOX | {"PBXIM_AMQP": "rabbit:hush@example.com"}).detail
+    assert "hush" not in refused(LIVE | {"PBXIM_AMQP": "amqp://u:hush@example.com"}).detail
 
 
 def test_no_key_is_repeated_in_a_refusal() -> None:
