@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
@@ -53,7 +53,7 @@ class SqliteLog:
         self._path = path
         self._on_append = on_append
         self._commits = SharedCommits(self._commit)
-        self._local = threading.local()
+        self._free: deque[sqlite3.Connection] = deque()
         self._opened: list[sqlite3.Connection] = []
         self._writer = self._connect()
         with self._translated():
@@ -92,12 +92,12 @@ class SqliteLog:
 
     def head(self) -> int:
         """See ``EventLog.head``."""
-        with self._translated():
-            row = self._reader().execute("SELECT max(position) FROM event").fetchone()
+        with self._translated(), self._reader() as connection:
+            row = connection.execute("SELECT max(position) FROM event").fetchone()
         return int(row[0] or 0)
 
     def close(self) -> None:
-        """Closes every connection of every thread."""
+        """Closes every connection."""
         for connection in self._opened:
             connection.close()
 
@@ -118,14 +118,20 @@ class SqliteLog:
 
     def _read(self, tail: str, parameters: Sequence[object]) -> list[Recorded]:
         query = f"SELECT {_COLUMNS} FROM event {tail}"  # nosec B608  # Our own words.
-        with self._translated():
-            return list(map(Recorded._make, self._reader().execute(query, parameters)))
+        with self._translated(), self._reader() as connection:
+            return list(map(Recorded._make, connection.execute(query, parameters)))
 
-    def _reader(self) -> sqlite3.Connection:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = self._connect()
-        connection: sqlite3.Connection = self._local.connection
-        return connection
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        # Not one per thread: threads come and go, and in a nameko process each call is a new one.
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            yield connection
+        finally:
+            self._free.append(connection)
 
     def _connect(self) -> sqlite3.Connection:
         with self._translated():

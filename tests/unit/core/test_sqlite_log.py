@@ -144,3 +144,15 @@ def test_errors_of_sqlite_become_ours(code: int, ours: str) -> None:
 def test_an_error_nobody_foresaw_stays_what_it_is() -> None:
     for error in (failure(sqlite3.SQLITE_ERROR), sqlite3.OperationalError("without a code")):
         assert translate(error) is error
+
+
+def test_threads_that_come_and_go_leave_no_connection_behind(log: SqliteLog) -> None:
+    log.append_batch([entry("s-1")])
+    found: list[int] = []
+    for _ in range(50):
+        thread = threading.Thread(target=lambda: found.append(len(log.read_all(0, 10))))
+        thread.start()
+        thread.join()
+
+    assert found == [1] * 50
+    assert len(log._opened) == 2  # One writes, one reads.
