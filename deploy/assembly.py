@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from deploy.clock_service import ClockService
+from deploy.stored_progress import StoredProgress
 from shared import sealing
 from shared.advancing import Advancing
 from shared.application import Application, Order
@@ -157,6 +158,14 @@ def assemble(
         advancing,
         [*pools.values()],
     )
+
+
+def serving_runtime(settings: Settings) -> Runtime:
+    """What services stand on that only answer calls: their consumers run in another process. Raises
+    what ``assemble`` raises."""
+    runtime = _runtime(settings, all_specs(), MachineClock(), Bell())
+    _start_installation(runtime)
+    return replace(runtime, progress=StoredProgress(runtime.views))
 
 
 def make_folder(settings: Settings) -> None:

@@ -128,6 +128,11 @@ _CLASSES: dict[str, type[PbxError]] = {
 }
 
 
+def kinds() -> tuple[type[PbxError], ...]:
+    """The classes that are raised, the leaves of the tree."""
+    return tuple(_CLASSES.values())
+
+
 def to_wire(error: PbxError) -> dict[str, Any]:
     """The error as plain data, for RPC."""
     return {

@@ -86,6 +86,11 @@ def _adopt_standard_logging(shared: list[Any], end: Any, level: int) -> None:
     root.setLevel(max(level, logging.WARNING))
 
 
+def only_errors_of(name: str) -> None:
+    """Silences the warnings of a library's logger."""
+    logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def logger(name: str) -> Any:
     """A logger that says from where."""
     return structlog.get_logger(source=name)

@@ -276,6 +276,11 @@ CODES: dict[str, Code] = {
         e.Broken, "This code is older than the log", "Start the newer version."
     ),
     "event_id_clash": Code(e.Broken, "Part of these events is recorded already", _SUPPORT),
+    "method_unknown": Code(
+        e.Broken,
+        "A service does not have this method",
+        "Start services and callers of one version.",
+    ),
     "internal_error": Code(e.Broken, "Something went wrong on our side", _SUPPORT),
 }
 

@@ -122,6 +122,17 @@ def dispatch(method: Callable[..., Any], request: bytes) -> Any:
     return method(parsed.context, **_fitting(method, parsed.arguments))
 
 
+def dispatch_plain(method: Callable[..., Any], context: Any, arguments: dict[str, Any]) -> Any:
+    """As ``dispatch``, for a call that has been decoded already: ``context`` is plain data."""
+    if context is None:
+        raise refusal("context_missing")
+    try:
+        known = msgspec.convert(context, CallContext)
+    except msgspec.ValidationError as error:
+        raise refusal("context_missing", f"The call cannot be read: {error}.") from error
+    return method(known, **_fitting(method, arguments))
+
+
 def _fitting(method: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     wanted = _parameters(getattr(method, "__func__", method))
     if wanted is None:

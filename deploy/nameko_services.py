@@ -1,0 +1,176 @@
+"""The services as nameko services, made from the plain classes. The only file that knows nameko.
+
+``nameko run --config deploy/nameko.yaml deploy.nameko_services:OrdersService`` starts one; several
+may be named, and may run in several processes. A process answers calls; policies, read models and
+effects run in the runner. Docs: ``docs/how-to/call-a-service.md``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import structlog
+from amqp.exceptions import AMQPError
+from kombu.exceptions import OperationalError
+from nameko import exceptions as nameko_exceptions
+from nameko.extensions import DependencyProvider
+from nameko.messaging import QueueConsumer
+from nameko.rpc import Rpc, RpcConsumer
+
+from deploy import wire
+from deploy.assembly import serving_runtime
+from services.billing.service import Billing
+from services.inventory.service import InventoryService as PlainInventory
+from services.orders.service import OrdersService as PlainOrders
+from services.porting.service import PortingService as PlainPorting
+from services.routing.service import RoutingService as PlainRouting
+from shared import config, logging
+from shared.errors import PbxError
+from shared.platform import PLATFORM
+from shared.refusals import refusal
+from shared.rpc import CallContext, dispatch_plain, methods
+from shared.runtime import Runtime
+
+_log = logging.logger("rpc")
+
+# From now on our errors come back as themselves in every nameko caller of this process.
+nameko_exceptions.registry.update(wire.BY_PATH)
+
+
+class Node(DependencyProvider):  # type: ignore[misc]  # nameko ships no types.
+    """Gives each worker the methods of the plain service. What the services stand on is built once
+    per process, by the first of them that is set up; importing this module builds nothing."""
+
+    def __init__(self, plain: Callable[[Runtime], object]) -> None:
+        super().__init__()
+        self._plain = plain
+        self._methods: Mapping[str, Callable[..., Any]] = {}
+
+    def setup(self) -> None:
+        """The moment that nameko has for connecting."""
+        self._methods = methods(self._plain(_runtime()))
+
+    def get_dependency(self, _worker_ctx: Any) -> Mapping[str, Callable[..., Any]]:
+        """The callable methods of the plain service, by name."""
+        _learn_time(_runtime())
+        return self._methods
+
+
+@functools.cache
+def _runtime() -> Runtime:
+    settings = config.load()
+    logging.set_up(settings.log_level, as_json=settings.log_json)
+    # It warns of every refusal, with a traceback; a caller who was refused is no news.
+    logging.only_errors_of("nameko.containers")
+    return serving_runtime(settings)
+
+
+def _learn_time(runtime: Runtime) -> None:
+    # A test clock that was put forward is an event; no consumer of this process tells us.
+    if runtime.settings.sandbox:
+        runtime.clock.learn(runtime.application.load(PLATFORM, "installation").offset)
+
+
+class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
+    """Is back a second after the broker is: nameko waits two seconds longer after each try to
+    connect, up to thirty."""
+
+    @contextlib.contextmanager
+    def establish_connection(self) -> Iterator[Any]:
+        with self.create_connection() as connection:
+            connection.ensure_connection(
+                self.on_connection_error,
+                self.connect_max_retries,
+                interval_start=0.2,
+                interval_step=0.2,
+                interval_max=1,
+            )
+            yield connection
+
+
+class _Calls(RpcConsumer):  # type: ignore[misc]  # See above.
+    """Outlives a broker that is gone when a call ends: in nameko an answer that cannot be sent ends
+    the whole process."""
+
+    queue_consumer = _Links()
+
+    def handle_result(self, message: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
+        """Answers. An answer that cannot be sent is dropped: its caller has given up, and the call
+        comes again from the queue, where its key makes it the same command."""
+        try:
+            answered: tuple[Any, Any] = super().handle_result(message, result, exc_info)
+        except (AMQPError, OperationalError, OSError):
+            _log.warning("rpc_answer_lost")
+            return result, exc_info
+        return answered
+
+
+class _Entry(Rpc):  # type: ignore[misc]  # See above.
+    rpc_consumer = _Calls()
+
+
+def _entry(name: str, plain: Callable[..., Any]) -> Any:
+    def call(self: Any, context: dict[str, Any] | None = None, **arguments: Any) -> Any:
+        return _answered(self, name, context, arguments)
+
+    call.__name__ = name
+    call.__qualname__ = plain.__qualname__
+    call.__doc__ = f"{inspect.getdoc(plain)}\n\n{_CONTEXT}"
+    call.__wrapped__ = plain  # type: ignore[attr-defined]  # help() shows the plain arguments.
+    return _Entry.decorator(expected_exceptions=(PbxError,))(call)
+
+
+_CONTEXT = """\
+``context`` comes first: who calls, for which account (``account_id``, ``actor``, ``roles``,
+``correlation_id``; ``key`` for commands). All other arguments are given by name."""
+
+
+def _answered(
+    worker: Any, name: str, context: dict[str, Any] | None, arguments: dict[str, Any]
+) -> Any:
+    given = context if isinstance(context, dict) else {}
+    words = {"correlation_id": given.get("correlation_id", ""), "method": f"{worker.name}.{name}"}
+    with structlog.contextvars.bound_contextvars(**words):
+        try:
+            return dispatch_plain(worker.service[name], context, arguments)
+        except PbxError as error:
+            raise wire.packed(error) from None
+        except Exception:  # noqa: BLE001  # A caller is told about all of them, and no more.
+            _log.exception("rpc_failed")  # The traceback is for us, and not for the caller.
+            raise wire.packed(refusal("internal_error")) from None
+
+
+def nameko_class(name: str, plain: type) -> Any:
+    """A nameko service class with exactly those methods of the plain one that are marked ``@rpc``.
+    The plain class is made with the runtime, as everywhere."""
+    marked = inspect.getmembers(plain, lambda found: getattr(found, "__rpc__", False))
+    made = {method: _entry(method, function) for method, function in marked}
+    about = {"name": name, "service": Node(plain), "__doc__": plain.__doc__, "__module__": __name__}
+    return type(f"{name.capitalize()}Service", (), about | made)
+
+
+InventoryService = nameko_class("inventory", PlainInventory)
+OrdersService = nameko_class("orders", PlainOrders)
+RoutingService = nameko_class("routing", PlainRouting)
+PortingService = nameko_class("porting", PlainPorting)
+BillingService = nameko_class("billing", Billing)
+ALL = (InventoryService, OrdersService, RoutingService, PortingService, BillingService)
+
+
+def as_account(account_id: str, *, key: str = "", roles: tuple[str, ...] = ("owner",)) -> Any:
+    """A call context as plain data, for ``nameko shell``: ``key`` makes a repeated command the same
+    command."""
+    from shared.ids import random_id
+
+    context = CallContext(
+        account_id=account_id,
+        actor="operator:shell",
+        roles=roles,
+        correlation_id=random_id("req"),
+        key=key,
+    )
+    return wire.decode(wire.encode(context))
