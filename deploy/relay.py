@@ -26,7 +26,6 @@ from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
 from shared.consumers.parking import PARKING, Waiting
 from shared.errors import PbxError, Unavailable
 from shared.eventlog import EventLog, Recorded
-from shared.eventlog.sqlite import SqliteLog
 from shared.refusals import refusal
 from shared.stores import Store
 
@@ -244,19 +243,15 @@ class Runner:
         self._waits_for_broker = True
 
 
-def open_log(settings: Settings) -> EventLog:
-    """The log of the settings. Reading is all that is done with it."""
-    return SqliteLog(settings.data / "log.db")
-
-
 def make_lock(settings: Settings) -> Lock:
-    """What lets one relay at a time be active: for a log in files, a lock on a file beside it."""
+    """What lets one relay at a time be active: a lock on a file in the data folder, so the relays
+    of one log have to be on one machine."""
     return FileLock(settings.data / "relay.lock")
 
 
 def make_runner(settings: Settings) -> Runner:
     """A relay for the settings, ready to run. Raises ``setting_invalid`` without ``PBXIM_AMQP``."""
-    from deploy.assembly import all_specs, make_folder
+    from deploy.assembly import all_specs, make_folder, open_log
 
     if settings.amqp is None:
         allowed = "the relay needs it, as in amqp://user:password@host:5672/vhost"
