@@ -121,7 +121,7 @@ def check_command(words: list[str]) -> None:
         pbxim(ROOT, *known, "--help")
     elif words[:2] == [".venv/bin/python", "-m"]:
         assert find_spec(words[2])
-    elif words[0] not in {"cd", "set", ".", "umask"}:  # Those are bash's own.
+    elif words[0] not in {"cd", "set", ".", "umask", "export"}:  # Those are bash's own.
         assert shutil.which(words[0]), f"there is no {words[0]}"
 
 
