@@ -42,6 +42,15 @@ settings.register_profile("pbxim", deadline=None)
 settings.load_profile("pbxim")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """The slow ones first, in an order as random as all others: one that begins last would leave
+    the other workers idle until it ends."""
+    result = yield
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    return result
+
+
 def _refuse(_socket, address):
     raise AssertionError(f"a unit test wanted to connect to {address!r}")
 

@@ -17,6 +17,7 @@ _SHARDS = 2  # As many as the machine has cores; together they cover every fail-
 _KINDS = {"append", "checkpoint", "effect", "answer"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard", range(_SHARDS))
 def test_killed_anywhere_nothing_is_lost_charged_twice_or_left_held(
     shard: int, tmp_path: Path
