@@ -45,7 +45,7 @@ def show_order(order_id: str) -> Answer:
         "orders/order.html",
         order=found,
         running=found["status"] in RUNNING,
-        steps=_steps(found),
+        steps=_steps(found, charge),
         partly=any(n["status"] in {"refused", "refunded"} for n in found["numbers"]),
         bought=[n for n in found["numbers"] if n["status"] == "purchased"],
         slow=_slow(found),
@@ -73,15 +73,18 @@ def _slow(found: dict[str, Any]) -> bool:
     return waiting and found["kind"] != "free" and since > _USUAL
 
 
-def _steps(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Each step with its state: done, now, failed, waiting."""
+def _steps(found: dict[str, Any], charge: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Each step with its state: done, now, failed, waiting. What is too little to be charged is
+    owed instead."""
+    owed = charge is not None and charge["status"] == "owed"
+    names = ("reserve", "owe", "deliver") if owed else _STEPS
     status = found["status"]
     failed = status == "failed"
     behind = (1 if found["charge_id"] else 0) if failed else _DONE[status]
     states = ["done" if n < behind else "waiting" for n in range(len(_STEPS))]
     if behind < len(_STEPS):
         states[behind] = "failed" if failed else "now"
-    return list(zip(_STEPS, states, strict=True))
+    return list(zip(names, states, strict=True))
 
 
 def _charge(found: dict[str, Any]) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ TEXTS: dict[str, str] = {
     "order.step.waiting": "to come",
     "order.step.reserve": "Numbers reserved",
     "order.step.pay": "Card charged",
+    "order.step.owe": "Put on your bill",
     "order.step.deliver": "Numbers yours",
     "order.running": "This takes a few seconds. You may leave the page: the order goes on.",
     "order.fulfilled.one": "Your number is ready.",

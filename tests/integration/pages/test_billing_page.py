@@ -121,3 +121,14 @@ def test_a_payment_of_somebody_else_is_not_there(paid_shop, buyer):
     assert stranger.get(f"/cards/{card}/removal").location == (
         "/billing?problem=payment_method_unknown"
     )
+
+
+def test_an_order_that_is_owed_does_not_say_that_a_card_was_charged(paid_shop, buyer):
+    buy(paid_shop, buyer)
+    buy(paid_shop, buyer, "New York")
+    dear, cheap = [one["id"] for one in buyer.api.get("/v1/orders").json["data"][:2]]
+
+    assert "Card charged" in buyer.get(f"/orders/{dear}").text
+    page = buyer.get(f"/orders/{cheap}").text
+    assert "Put on your bill" in page
+    assert "Card charged" not in page
