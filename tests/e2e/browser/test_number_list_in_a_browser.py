@@ -165,3 +165,18 @@ def test_the_list_works_by_plain_links_and_forms_without_javascript(owner, visit
     assert line["labels"] == "'=cmd()"
     page.get_by_role("link", name="Edit +1").click()
     expect(page.get_by_role("heading", name="General")).to_be_visible()
+
+
+def test_markup_in_a_label_and_in_a_note_is_shown_and_not_run(owner, visit):
+    markup = "<img src=x onerror=window.ran=1>"
+    number = bought(owner)[0]["num_id"]
+    change = {"labels": [markup], "description": f"<script>window.ran=1</script>{markup}"}
+    assert owner.api.ask("PATCH", f"/v1/numbers/{number}", change).status == 200
+
+    page = owner.sign_in(visit())
+    expect(page.get_by_role("link", name=markup)).to_be_visible()
+    for path in (f"/numbers/{number}", "/numbers?q=onerror"):
+        page.goto(path)
+        expect(page.get_by_role("main").get_by_text(markup).first).to_be_visible()
+        assert page.evaluate("window.ran") is None
+        assert page.locator("main img").count() == 0
