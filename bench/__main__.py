@@ -20,7 +20,7 @@ from typing import Any
 from bench.machine import peak_mb
 from bench.report import Figure, WrongAnswerError, save, surroundings, table
 from bench.run import Run
-from deploy.embedded import tune_interpreter
+from deploy.interpreter import tune_interpreter
 
 # In this order, and with so many seconds at most.
 MEASUREMENTS = {

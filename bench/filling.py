@@ -18,7 +18,8 @@ from sqlalchemy import select
 
 from bench.stock import Shelf, file_blocks, more_blocks, shelves
 from bench.writing import Told, Writer
-from deploy.assembly import Assembly, all_specs, assemble
+from deploy.assembly import Assembly, assemble
+from deploy.ground import all_specs
 from services.billing.domain import account as accounts
 from services.billing.domain import charge as charges
 from services.billing.messages import (

@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.assembly import all_specs, assemble, open_log
+from deploy.assembly import assemble
+from deploy.ground import all_specs, open_log
 from deploy.staff import invite_staff
 from shared import config, logging
 from shared.clock import MachineClock

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.advancing import Advancing, Job, job_id_of
 from shared.application import Order
-from shared.consumers.engine import Bell
 from shared.consumers.timers import Due
 from shared.ids import command_id
 from shared.refusals import refusal
@@ -22,10 +22,10 @@ class ClockService:
 
     name = "clock"
 
-    def __init__(self, runtime: Runtime, advancing: Advancing, bell: Bell) -> None:
+    def __init__(self, runtime: Runtime, advancing: Advancing, ring: Callable[[], None]) -> None:
         self._runtime = runtime
         self._advancing = advancing
-        self._bell = bell
+        self._ring = ring
 
     @rpc
     def get_clock(self, ctx: CallContext) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class ClockService:
             traceparent=ctx.traceparent,
         )
         self._advancing.start(job_id, _instant(to), order)
-        self._bell.ring()
+        self._ring()
         self._advancing.wait(job_id, wait)
         return self.get_clock_job(ctx, job_id)
 

@@ -17,14 +17,15 @@ from typing import Any
 
 from sqlalchemy import select
 
-from deploy.assembly import Assembly
 from services.gateway import keys, passwords, tokens
 from services.gateway.app import key_wrapper
 from services.gateway.people import NewUser, People
 from services.gateway.state import api_key, rows, user
 from services.gateway.surroundings import STAFF_ACCOUNT
 from shared.refusals import refusal
-from shared.rpc import OWNER, STAFF, SYSTEM, CallContext
+from shared.rpc import OWNER, STAFF, SYSTEM, CallContext, Client
+from shared.runtime import Runtime
+from shared.stores import Store
 
 _STOCK = Path(__file__).parent / "data" / "stock.csv"
 _PAUSE_SECONDS = 0.05
@@ -33,22 +34,19 @@ _USER, _KEY = "user_demo_", "key_demo_"
 _STAFF = ("staff@example.com", "Demo Staff")
 
 
-def prepare_demo(assembly: Assembly) -> None:
+def prepare_demo(gateway: Runtime, client: Client) -> None:
     """Loads the stock and opens the demo account, once; writes ``demo.json``."""
-    path = assembly.settings.data / "demo.json"
+    settings = gateway.settings
+    path = settings.data / "demo.json"
     known = json.loads(path.read_text()) if path.exists() else None
-    demo = known or _first_start(assembly)
-    here = {
-        "base_url": assembly.settings.base_url,
-        "payments_url": assembly.settings.stripe_api_base or "",
-    }
+    demo = known or _first_start(gateway, client)
+    here = {"base_url": settings.base_url, "payments_url": settings.stripe_api_base or ""}
     write_private(path, demo | here)
 
 
-def refuse_demo(assembly: Assembly) -> None:
+def refuse_demo(state: Store) -> None:
     """For live mode: raises ``setting_invalid`` for data in which demo accounts were made, whose
     passwords lie in a file."""
-    state = assembly.runtime.state
     made = rows(state, select(user.c.id).where(user.c.id.startswith(_USER, autoescape=True)))
     made += rows(state, select(api_key.c.id).where(api_key.c.id.startswith(_KEY, autoescape=True)))
     if made:
@@ -56,9 +54,9 @@ def refuse_demo(assembly: Assembly) -> None:
         raise refusal("setting_invalid", detail, param="PBXIM_DATA")
 
 
-def _first_start(assembly: Assembly) -> dict[str, str]:
-    _load_stock(assembly)
-    account = assembly.client.call(
+def _first_start(gateway: Runtime, client: Client) -> dict[str, str]:
+    _load_stock(client)
+    account = client.call(
         "billing",
         "open_account",
         _as_system("demo account"),
@@ -66,9 +64,9 @@ def _first_start(assembly: Assembly) -> dict[str, str]:
         email=_CUSTOMER[0],
         country="US",
     )
-    return _person(assembly, account["id"], OWNER, *_CUSTOMER) | {
+    return _person(gateway, account["id"], OWNER, *_CUSTOMER) | {
         f"staff_{name}": found
-        for name, found in _person(assembly, STAFF_ACCOUNT, STAFF, *_STAFF).items()
+        for name, found in _person(gateway, STAFF_ACCOUNT, STAFF, *_STAFF).items()
     }
 
 
@@ -78,13 +76,11 @@ def _as_system(key: str) -> CallContext:
     )
 
 
-def _load_stock(assembly: Assembly) -> None:
+def _load_stock(client: Client) -> None:
     csv = _STOCK.read_text()
-    asked = assembly.client.call("inventory", "import_stock", _as_system("demo stock"), csv=csv)
+    asked = client.call("inventory", "import_stock", _as_system("demo stock"), csv=csv)
     while True:
-        job = assembly.client.call(
-            "inventory", "get_job", _as_system("demo stock"), job_id=asked["job_id"]
-        )
+        job = client.call("inventory", "get_job", _as_system("demo stock"), job_id=asked["job_id"])
         _show_progress(job)
         if job["status"] in {"done", "failed"}:
             return
@@ -97,10 +93,7 @@ def _show_progress(job: Mapping[str, Any]) -> None:
     print(f"\r  Loading stock: {done} of {job['total']} blocks", end=end, file=sys.stderr)  # noqa: T201
 
 
-def _person(
-    assembly: Assembly, account_id: str, role: str, email: str, name: str
-) -> dict[str, str]:
-    runtime = assembly.runtime
+def _person(runtime: Runtime, account_id: str, role: str, email: str, name: str) -> dict[str, str]:
     now = int(runtime.machine.now().timestamp())
     password = secrets.token_urlsafe(15)
     people = People(

@@ -6,37 +6,27 @@ seconds; a kill -9 at any point loses nothing (tests/faults).
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import signal
-import socket
 import sys
 import threading
 import time
-from dataclasses import replace
 from types import FrameType
-from typing import Any
 
-from waitress import create_server
-
-from deploy.assembly import Assembly, all_specs, assemble, make_folder
+from deploy.assembly import Assembly, assemble
 from deploy.demo import prepare_demo, refuse_demo
+from deploy.ground import all_specs, make_folder
+from deploy.interpreter import tune_interpreter
 from deploy.payment_sandbox.process import SandboxProcess
 from deploy.payments import start_payments
+from deploy.web import Web, start_mails
 from services import gateway
 from services.gateway import idempotency
-from services.gateway.app import create_app, key_wrapper
-from services.gateway.mail_sending import Postman
+from services.gateway.app import create_app
 from shared import config, failpoints, logging
 from shared.config import Settings
 from shared.errors import PbxError
-from shared.runtime import Runtime
 
 _log = logging.logger("embedded")
-_THREADS = 64  # 16 waiters, 32 event streams, and room for everybody else.
-_MOST_BODY_BYTES = 64 * 1024 * 1024  # The application itself refuses less, readably.
-_GARBAGE = (50_000, 20, 50)  # Batches of events are many short-lived objects without cycles.
-_SWITCH_SECONDS = 0.002  # The engine must not keep a page waiting for the interpreter.
 
 
 class Embedded:
@@ -46,84 +36,35 @@ class Embedded:
         self.settings = settings
         self._demo = demo
         self._child: SandboxProcess | None = None
-        self._server: Any = None
+        self._web: Web | None = None
         self._ending = threading.Event()
         self.assembly: Assembly | None = None
 
     def start(self) -> None:
         """Starts payments, services, gateway; loads the demo's stock on the first start."""
         make_folder(self.settings)
-        listening = _listen(self.settings)
-        self.settings = replace(self.settings, port=listening.getsockname()[1])
-        if self.settings.public_url.endswith(":0"):
-            self.settings = replace(self.settings, public_url=self.settings.base_url)
-        self.settings, self._child = start_payments(self.settings)
+        self._web = Web(self.settings)
+        self.settings, self._child = start_payments(self._web.settings)
         self.assembly = assemble(self.settings, (*all_specs(), gateway.spec()))
         self.assembly.start()
         app = create_app(self.assembly.runtime, self.assembly.client, self.assembly.status)
         if not self.settings.sandbox:
-            refuse_demo(self.assembly)
+            refuse_demo(self.assembly.runtime.state)
         idempotency.give_up_running(self.assembly.runtime.state)
-        self._server = create_server(
-            app,
-            sockets=[listening],
-            threads=_THREADS,
-            clear_untrusted_proxy_headers=True,
-            **_proxy(self.settings.trusted_proxy),
-            max_request_body_size=_MOST_BODY_BYTES,
-        )
-        threading.Thread(target=self._serve, name="http", daemon=True).start()
-        self._start_mails(self.assembly.runtime)
+        self._web.serve(app)
+        start_mails(self.assembly.runtime, self._ending)
         if self._demo and self.settings.sandbox:
-            prepare_demo(self.assembly)
+            prepare_demo(self.assembly.runtime, self.assembly.client)
 
     def stop(self) -> None:
         """Ends everything that was started, in the other order."""
         self._ending.set()
-        if self._server is not None:
-            self._server.close()
+        if self._web is not None:
+            self._web.stop()
         if self.assembly is not None:
             self.assembly.stop(0.5)
         if self._child is not None:
             self._child.stop()
-
-    def _start_mails(self, runtime: Runtime) -> None:
-        if self.settings.smtp is None:
-            if not self.settings.sandbox:  # There, staff reads them in the outbox.
-                _log.warning("mails_are_not_sent", next_step="set PBXIM_SMTP")
-            return
-        postman = Postman(runtime.state, key_wrapper(runtime), self.settings, runtime.machine)
-        run = threading.Thread(target=postman.run, args=(self._ending,), name="mail", daemon=True)
-        run.start()
-
-    def _serve(self) -> None:
-        # Closing the socket is how waitress is told to end.
-        with contextlib.suppress(OSError):
-            self._server.run()
-
-
-def _proxy(trusted: str | None) -> dict[str, Any]:
-    # Without TLS of our own there is a proxy wherever customers come from outside.
-    headers = {"trusted_proxy_headers": {"x-forwarded-for"}, "trusted_proxy_count": 1}
-    return {"trusted_proxy": trusted, **headers} if trusted else {}
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.host, settings.port))
-    except OSError as error:
-        message = f"{settings.host}:{settings.port} cannot be used ({error.strerror})."
-        raise SystemExit(f"{message} Set PBXIM_HTTP to another host:port.") from error
-    return listening
-
-
-def tune_interpreter() -> None:
-    """Sets Python for this product: many short-lived objects, and threads that wait for pages."""
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.set_threshold(*_GARBAGE)
 
 
 def main() -> None:

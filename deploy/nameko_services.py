@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,15 +23,15 @@ from nameko.messaging import QueueConsumer
 from nameko.rpc import Rpc, RpcConsumer
 
 from deploy import wire
-from deploy.assembly import serving_runtime
+from deploy.processes import when_there
+from deploy.serving import Serving
 from services.billing.service import Billing
 from services.inventory.service import InventoryService as PlainInventory
 from services.orders.service import OrdersService as PlainOrders
 from services.porting.service import PortingService as PlainPorting
 from services.routing.service import RoutingService as PlainRouting
-from shared import config, logging
+from shared import config, failpoints, logging
 from shared.errors import PbxError
-from shared.platform import PLATFORM
 from shared.refusals import refusal
 from shared.rpc import CallContext, dispatch_plain, methods
 from shared.runtime import Runtime
@@ -45,34 +46,34 @@ class Node(DependencyProvider):  # type: ignore[misc]  # nameko ships no types.
     """Gives each worker the methods of the plain service. What the services stand on is built once
     per process, by the first of them that is set up; importing this module builds nothing."""
 
-    def __init__(self, plain: Callable[[Runtime], object]) -> None:
+    def __init__(self, name: str, plain: Callable[[Runtime], object]) -> None:
         super().__init__()
+        self._name = name
         self._plain = plain
         self._methods: Mapping[str, Callable[..., Any]] = {}
 
     def setup(self) -> None:
         """The moment that nameko has for connecting."""
-        self._methods = methods(self._plain(_runtime()))
+        self._methods = methods(self._plain(serving().runtime(self._name)))
 
     def get_dependency(self, _worker_ctx: Any) -> Mapping[str, Callable[..., Any]]:
         """The callable methods of the plain service, by name."""
-        _learn_time(_runtime())
+        serving().learn_time()
         return self._methods
 
 
 @functools.cache
-def _runtime() -> Runtime:
+def serving() -> Serving:
+    """What all services of this process stand on."""
     settings = config.load()
     logging.set_up(settings.log_level, as_json=settings.log_json)
     # It warns of every refusal, with a traceback; a caller who was refused is no news.
     logging.only_errors_of("nameko.containers")
-    return serving_runtime(settings)
-
-
-def _learn_time(runtime: Runtime) -> None:
-    # A test clock that was put forward is an event; no consumer of this process tells us.
-    if runtime.settings.sandbox:
-        runtime.clock.learn(runtime.application.load(PLATFORM, "installation").offset)
+    failpoints.arm(settings.failpoint)
+    # nameko itself ends the process on SIGTERM, also while it waits here.
+    made = when_there(lambda: Serving(settings), threading.Event())
+    assert made is not None
+    return made
 
 
 class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
@@ -149,7 +150,12 @@ def nameko_class(name: str, plain: type) -> Any:
     The plain class is made with the runtime, as everywhere."""
     marked = inspect.getmembers(plain, lambda found: getattr(found, "__rpc__", False))
     made = {method: _entry(method, function) for method, function in marked}
-    about = {"name": name, "service": Node(plain), "__doc__": plain.__doc__, "__module__": __name__}
+    about = {
+        "name": name,
+        "service": Node(name, plain),
+        "__doc__": plain.__doc__,
+        "__module__": __name__,
+    }
     return type(f"{name.capitalize()}Service", (), about | made)
 
 

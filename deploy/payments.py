@@ -22,7 +22,7 @@ def start_payments(settings: Settings) -> tuple[Settings, SandboxProcess | None]
     if not settings.sandbox or settings.stripe_secret_key:
         return settings, None
     folder = settings.data / "payment_sandbox"
-    keys = _keys(folder)
+    keys = keys_of(folder)
     child = start_sandbox(
         folder,
         secret_key=keys["secret_key"],
@@ -45,7 +45,7 @@ def _with(settings: Settings, keys: dict[str, str], base_url: str) -> Settings:
     )
 
 
-def _keys(folder: Path) -> dict[str, str]:
+def keys_of(folder: Path) -> dict[str, str]:
     path = folder / "keys.json"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

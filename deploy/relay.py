@@ -17,7 +17,7 @@ from types import FrameType
 
 from deploy.public_events import PUBLISHED, Outgoing, outgoing
 from deploy.publisher import Publisher
-from deploy.single import FileLock, Lock
+from deploy.single import Lock, make_lock
 from shared import config, failpoints, logging
 from shared.clock import MachineClock
 from shared.config import Settings
@@ -243,15 +243,9 @@ class Runner:
         self._waits_for_broker = True
 
 
-def make_lock(settings: Settings) -> Lock:
-    """What lets one relay at a time be active: a lock on a file in the data folder, so the relays
-    of one log have to be on one machine."""
-    return FileLock(settings.data / "relay.lock")
-
-
 def make_runner(settings: Settings) -> Runner:
     """A relay for the settings, ready to run. Raises ``setting_invalid`` without ``PBXIM_AMQP``."""
-    from deploy.assembly import all_specs, make_folder, open_log
+    from deploy.ground import all_specs, make_folder, open_log
 
     if settings.amqp is None:
         allowed = "the relay needs it, as in amqp://user:password@host:5672/vhost"
@@ -260,7 +254,7 @@ def make_runner(settings: Settings) -> Runner:
     make_folder(settings)  # It may be the first process to start.
     publisher = Publisher(settings.amqp)
     relay = Relay(open_log(settings), Store(settings.data / "state.db", durable=True), publisher)
-    return Runner(relay, publisher, make_lock(settings))
+    return Runner(relay, publisher, make_lock(settings, NAME))
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""One of many: a lock that only one process has, and that its death lets go of."""
+"""One of many: a lock that only one process has, and that its death lets go of.
+
+Fenced checkpoints make it harmless that a database may take a lock for lost whose owner lives.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,31 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from shared.config import Settings
+
 
 class Lock(Protocol):
-    """Held by one process at most. Another backend's (an advisory lock of a database session) has
-    the same two methods, and may lose the lock with its session: fenced checkpoints are for that.
-    """
+    """Held by one process at most."""
 
     def acquire(self) -> bool:
-        """Takes it if nobody has it; says whether it is ours now. Never waits."""
+        """Takes it if nobody has it; says whether it is ours now. Never waits for another holder.
+        Raises ``Unavailable`` where whoever keeps the lock is away."""
+
+    def held(self) -> bool:
+        """Whether it is still ours."""
 
     def release(self) -> None:
         """Lets go of it."""
+
+
+def make_lock(settings: Settings, *names: str) -> Lock:
+    """The lock with these names: in the stores' database, for every machine that uses it; without
+    one, on files in the data folder, so for one machine."""
+    if getattr(settings, "database", None):
+        from deploy.advisory import AdvisoryLock
+
+        return AdvisoryLock(getattr(settings, "database", None), names)
+    return FileLock(settings.data / f"{'-'.join(names)}.lock")
 
 
 class FileLock:
@@ -39,6 +56,10 @@ class FileLock:
             return False
         self._handle = handle
         return True
+
+    def held(self) -> bool:
+        """See ``Lock.held``."""
+        return self._handle is not None
 
     def release(self) -> None:
         """See ``Lock.release``."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from deploy.assembly import all_specs
+from deploy.ground import all_specs
 from deploy.public_events import PUBLISHED, SERVICES, exchange_name, existing, public_fields
 from shared.messages import EVENTS, Erased
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import msgspec
 from sqlalchemy import Column, LargeBinary, MetaData, String, Table, insert, select, update
 
 from shared import logging
 from shared.application import Order
+from shared.clock import Clock
 from shared.consumers import Consumer
 from shared.consumers.effects import work_is_waiting
 from shared.consumers.timers import Due, Scheduler
@@ -26,6 +28,7 @@ from shared.ids import command_id
 from shared.platform import AdvanceClock
 from shared.refusals import refusal
 from shared.runtime import Runtime
+from shared.stores import Store
 
 _log = logging.logger("clock")
 MOST = timedelta(days=3653)
@@ -64,13 +67,57 @@ class Job:
         return min(99, int(100 * ((self.reached - self.since) / (self.to - self.since))))
 
 
+class Watched(Protocol):
+    """The consumers and effects whose rest is waited for, wherever they run."""
+
+    @property
+    def schedulers(self) -> Sequence[Scheduler]:
+        """Those that know what is due next."""
+
+    def standing(self) -> list[str]:
+        """Consumers that an error has stopped."""
+
+    def has_work(self) -> bool:
+        """Whether an event is not yet consumed, or an effect is under way or could begin now."""
+
+
+class OwnProcess:
+    """Everything runs in this process (embedded)."""
+
+    def __init__(
+        self,
+        consumers: Sequence[Consumer],
+        states: Sequence[Store],
+        machine: Clock,
+        head: Callable[[], int],
+    ) -> None:
+        self.schedulers = [c for c in consumers if isinstance(c, Scheduler)]
+        self._consumers = consumers
+        self._states = list({id(state): state for state in states}.values())
+        self._machine = machine
+        self._head = head
+
+    def standing(self) -> list[str]:
+        """See ``Watched.standing``."""
+        return [c.name for c in self._consumers if c.failure]
+
+    def has_work(self) -> bool:
+        """See ``Watched.has_work``."""
+        # In this order: an effect that has just ended has written its outcome before.
+        now = self._machine.now()
+        if any(work_is_waiting(state, now) for state in self._states):
+            return True
+        head = self._head()
+        return any(c.position < head for c in self._consumers)
+
+
 class Advancing:
     """One advance at a time. ``start`` is called by anybody, ``step`` by the engine alone."""
 
-    def __init__(self, runtime: Runtime, consumers: Sequence[Consumer]) -> None:
+    def __init__(self, runtime: Runtime, watched: Watched) -> None:
         self._runtime = runtime
-        self._consumers = consumers
-        self._schedulers = [c for c in consumers if isinstance(c, Scheduler)]
+        self._watched = watched
+        self._schedulers = watched.schedulers
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
         self._running: tuple[Job, Order] | None = None
@@ -132,7 +179,7 @@ class Advancing:
             return True
 
     def _go_on(self, job: Job, order: Order) -> bool:
-        standing = [c.name for c in self._consumers if c.failure]
+        standing = self._watched.standing()
         if standing:
             self._end(job, "failed", f"These stand still: {', '.join(standing)}.")
             return True
@@ -147,11 +194,7 @@ class Advancing:
         return True
 
     def _has_work(self) -> bool:
-        # In this order: an effect that has just ended has written its outcome before.
-        if work_is_waiting(self._runtime) or any(s.overdue() for s in self._schedulers):
-            return True
-        head = self._runtime.application.log.head()
-        return any(c.position < head for c in self._consumers)
+        return any(s.overdue() for s in self._schedulers) or self._watched.has_work()
 
     def _set(self, job: Job, order: Order, at: datetime) -> None:
         clock = self._runtime.clock

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from shared.application import Application, Done, Order
@@ -44,6 +45,17 @@ class Progress:
             for stream in streams if self._watched else ():
                 for event in self._watched.get(stream, ()):
                     event.set()
+
+    def positions(self) -> dict[str, int]:
+        """Where each of them is that has reported."""
+        with self._changed:
+            return dict(self._positions)
+
+    def wake_all(self) -> None:
+        """Has everybody look again who waits for a stream: which ones were shown is not known."""
+        with self._changed:
+            for event in chain.from_iterable(self._watched.values()):
+                event.set()
 
     def position(self, names: Iterable[str]) -> int:
         """Where the slowest of them is; 0 for one that has not reported yet."""

@@ -44,6 +44,7 @@ from shared.happened import Happened
 from shared.messages import event_type
 from shared.refusals import refusal
 from shared.runtime import Runtime, reaction
+from shared.stores import Store
 
 _log = logging.logger("effect")
 _BATCH = 500
@@ -336,11 +337,11 @@ def release_claims(runtime: Runtime, service: str) -> None:
         connection.execute(update(_effect).where(where).values(claimed_until=past))
 
 
-def work_is_waiting(runtime: Runtime) -> bool:
-    """Whether a call is under way or could begin now. What failed and waits for its next try does
-    not count: that is machine time."""
-    free = _effect.c.claimed_until.is_not(None) | (_effect.c.due_at <= runtime.machine.now())
-    with runtime.state.read() as connection:
+def work_is_waiting(state: Store, now: datetime) -> bool:
+    """Whether a call is under way or could begin now (machine time). What failed and waits for its
+    next try does not count."""
+    free = _effect.c.claimed_until.is_not(None) | (_effect.c.due_at <= now)
+    with state.read() as connection:
         return connection.execute(select(_effect.c.id).where(free).limit(1)).first() is not None
 
 

@@ -53,7 +53,7 @@ class PostgresLog:
         self._pool = Pool(address, connections)
         self._commits = SharedCommits(self._commit)
         self.log_id: str = self._pool.run(_identify)
-        self._listener = Listener(address, on_append) if on_append is not None else None
+        self._listener = Listener(address, lambda _: on_append()) if on_append else None
 
     def append_batch(self, entries: Sequence[Entry]) -> list[Appended | Conflict]:
         """See ``EventLog.append_batch``. Everything in one transaction, shared with others."""

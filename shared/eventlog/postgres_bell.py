@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg2
 
@@ -18,12 +18,16 @@ _POLL_SECONDS = 1.0  # A bell that never rings, or a server that is away, costs 
 
 
 class Listener:
-    """Rings whenever another process has appended, and once per ``_POLL_SECONDS`` at the least: a
-    lost bell costs time and never an event. Rings may be more than there are events."""
+    """Hears what other processes say on a channel, and calls ``heard`` with it at least once per
+    ``_POLL_SECONDS``, with nothing then: who missed a word, because the server was away, looks for
+    himself. Words may come more than once."""
 
-    def __init__(self, address: str, ring: Callable[[], None]) -> None:
+    def __init__(
+        self, address: str, heard: Callable[[Sequence[str]], None], channel: str = CHANNEL
+    ) -> None:
         self._address = address
-        self._ring = ring
+        self._heard = heard
+        self._channel = channel
         self._ended = threading.Event()
         self._wake, self._waker = os.pipe()
         self._thread = threading.Thread(target=self._run, name="log-bell", daemon=True)
@@ -48,12 +52,15 @@ class Listener:
     def _listen(self) -> None:
         with contextlib.closing(connect(self._address)) as connection:
             with connection.cursor() as cursor:
-                cursor.execute(f"LISTEN {CHANNEL}")
+                cursor.execute(f"LISTEN {self._channel}")
+            words: list[str] = []
             while not self._ended.is_set():
-                self._ring()  # Also at the beginning: something may have come before we listened.
-                self._wait(connection)
+                self._heard(words)  # Also at the beginning: something may have come before.
+                words = self._wait(connection)
 
-    def _wait(self, connection: Connection) -> None:
+    def _wait(self, connection: Connection) -> list[str]:
         select.select([connection.fileno(), self._wake], [], [], _POLL_SECONDS)
         connection.poll()
+        said = [word.payload for word in connection.notifies]
         connection.notifies.clear()
+        return said

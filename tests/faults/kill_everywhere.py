@@ -23,8 +23,9 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from deploy.assembly import all_specs, assemble
+from deploy.assembly import assemble
 from deploy.embedded import Embedded
+from deploy.ground import all_specs
 from deploy.payment_sandbox.book import Book
 from deploy.payments import start_payments
 from services import gateway

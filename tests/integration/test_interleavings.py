@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from deploy.assembly import all_specs
+from deploy.ground import all_specs
 from deploy.payment_sandbox.book import Book
 from deploy.payment_sandbox.process import start_sandbox
 from shared.errors import PbxError

@@ -68,11 +68,11 @@ def test_another_key_file_is_found_out_at_the_start(tmp_path: Path) -> None:
 def test_live_refuses_the_accounts_of_a_demo(tmp_path: Path) -> None:
     world = World(tmp_path, [gateway.spec()])
     create_app(world.runtime, world.client)
-    refuse_demo(world.assembly)
+    refuse_demo(world.state)
     where = {"account_id": STAFF_ACCOUNT, "role": "staff", "name": "demo", "now": 0}
     keys.make(world.state, "key_demo_staff", **where)
     with pytest.raises(Broken, match="demo accounts"):
-        refuse_demo(world.assembly)
+        refuse_demo(world.state)
     world.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy import wire
-from deploy.assembly import all_specs
+from deploy.ground import all_specs
 from deploy.publisher import Publisher
 from deploy.relay import Relay, Runner
 from deploy.rpc_client import RpcClient, _Link

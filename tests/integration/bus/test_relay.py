@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.assembly import all_specs
+from deploy.ground import all_specs
 from deploy.publisher import Publisher
 from deploy.relay import Relay
 from shared.consumers import parking

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from deploy.assembly import all_specs
+from deploy.ground import all_specs
 from deploy.payment_sandbox.process import SandboxProcess
 from services import gateway
 from services.gateway import keys

@@ -93,10 +93,10 @@ def test_a_login_takes_as_long_for_somebody_who_is_not_there(site: Site) -> None
     site.visitor.post(f"/v1/invitations/{invited(site)}", json={"password": GOOD})
 
     def seconds(email: str) -> float:
-        began = time.perf_counter()
+        began = time.process_time()  # What it costs; how long it takes depends on the machine.
         wrong = site.visitor.post("/login", json={"email": email, "password": "not the password"})
         assert code(wrong) == "credentials_wrong"
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     known = min(seconds("ann@example.com") for _ in range(4))
     unknown = min(seconds("bob@example.com") for _ in range(4))

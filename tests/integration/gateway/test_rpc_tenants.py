@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.assembly import all_specs
+from deploy.ground import all_specs
 from shared.errors import PbxError
 from shared.rpc import OWNER, VIEWER, CallContext, methods
 from tests.integration.gateway.sites import Caller, Site

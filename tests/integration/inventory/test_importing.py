@@ -179,7 +179,7 @@ def test_two_files_at_once_by_threads_do_not_overlap(shop):
         finished.wait(0.05)
     results = [list(codes(shop.staff("get_job", job_id=job)).values()) for job in jobs]
     shop.world.engine.stop(10)
-    for pool in shop.world.assembly.pools:
+    for pool in shop.world.assembly.works.pools:
         pool.stop(10)
     shop.world.settle()
 

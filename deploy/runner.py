@@ -1,0 +1,133 @@
+"""What a service does without being asked: policies, read models, effects, timers.
+
+``python -m deploy.runner orders``; several services may be named, and share one reader of the log.
+The bell is the log's own (NOTIFY, a subscription), and a look once a second. One runner of a
+service is active, by lock; another one stands by. If two are active all the same (the database
+took a lock for lost), fenced checkpoints and ids that come from events make it harmless.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.assembly import status_of
+from deploy.ground import Ground, all_specs
+from deploy.processes import settings_of, until_told, when_there
+from deploy.progress import AnnouncingProgress
+from deploy.single import Lock, make_lock
+from deploy.works import Works, make_works
+from shared import logging
+from shared.clock import MachineClock
+from shared.config import Settings
+from shared.consumers.engine import Bell, Engine
+from shared.errors import Unavailable
+from shared.refusals import refusal
+from shared.spec import ServiceSpec
+
+_log = logging.logger("runner")
+_STAND_BY_SECONDS = 0.2
+_STOP_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
+
+
+@dataclass
+class Runner:
+    """A running engine with its effect workers, for some services."""
+
+    ground: Ground
+    works: Works
+    engine: Engine
+    progress: AnnouncingProgress
+
+    def start(self) -> None:
+        """Starts the threads."""
+        self.progress.start()
+        self.engine.start()
+        for pool in self.works.pools:
+            pool.start()
+
+    def status(self) -> dict[str, Any]:
+        """For ``/readyz``."""
+        return status_of(self.ground, self.engine)
+
+    def stop(self) -> None:
+        """Ends the threads after what they are at; lets go of everything."""
+        self.engine.stop(_STOP_SECONDS)
+        for pool in self.works.pools:
+            pool.stop(_STOP_SECONDS)
+        self.progress.close()
+        self.ground.close()
+
+
+def make_runner(settings: Settings, specs: tuple[ServiceSpec, ...], address: str) -> Runner:
+    """Builds it. Raises what ``Ground`` raises."""
+    bell = Bell()
+    progress = AnnouncingProgress(address, ",".join(spec.name for spec in specs))
+    ground = Ground(settings, all_specs(), MachineClock(), progress, bell.ring)
+    works = make_works(ground, specs)
+    for spec in specs:
+        spec.rpc(ground.runtime(spec.name))  # Makes the tables that are asked before they fill.
+    engine = Engine(works.consumers, progress, bell)
+    progress.offset = lambda: ground.clock.offset
+    progress.failures = lambda: {c.name: c.failure for c in works.consumers if c.failure}
+    return Runner(ground, works, engine, progress)
+
+
+def _chosen(names: list[str]) -> tuple[ServiceSpec, ...]:
+    known = {spec.name: spec for spec in all_specs()}
+    if not names or set(names) - set(known):
+        detail = f"Name one or more of: {', '.join(known)}."
+        raise refusal("setting_invalid", detail, param="service")
+    return tuple(known[name] for name in names)
+
+
+def _run(names: list[str], stopping: threading.Event) -> None:
+    specs = _chosen(names)
+    settings = settings_of("a runner", "database")
+    lock = make_lock(settings, *(f"runner:{spec.name}" for spec in specs))
+    while not stopping.is_set() and _mine(lock, stopping):
+        runner = when_there(
+            lambda: make_runner(settings, specs, getattr(settings, "database", None) or ""),
+            stopping,
+        )
+        if runner is None:
+            break
+        runner.start()
+        _log.info("runner_active", services=names)
+        while not stopping.wait(_LOOK_SECONDS) and _still_mine(lock):
+            pass
+        runner.stop()
+        _log.info("runner_stopped", services=names)
+    lock.release()
+
+
+def _still_mine(lock: Lock) -> bool:
+    # Lost with its session, it is taken again where nobody else has it meanwhile.
+    try:
+        return lock.acquire()
+    except Unavailable:
+        return True  # Nobody can have it now; the engine waits for the same server.
+
+
+def _mine(lock: Lock, stopping: threading.Event) -> bool:
+    told = False
+    while not stopping.is_set():
+        if when_there(lock.acquire, stopping):
+            return True
+        if not told:
+            _log.info("runner_stands_by")
+            told = True
+        stopping.wait(_STAND_BY_SECONDS)
+    return False
+
+
+def main() -> None:
+    """Runs until SIGTERM or Ctrl-C."""
+    until_told(lambda stopping: _run(sys.argv[1:], stopping), "runner")
+
+
+if __name__ == "__main__":
+    main()
