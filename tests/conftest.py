@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 UNIT_TESTS = Path(__file__).parent / "unit"
+pytest_plugins = ["tests.support.limits"]
 
 # The settings of the person who runs the tests must not decide them; PBXIM_TEST_* is for the tests.
 for _name in [n for n in os.environ if n.startswith("PBXIM_") and not n.startswith("PBXIM_TEST_")]:

@@ -18,6 +18,7 @@ _KINDS = {"append", "checkpoint", "effect", "answer"}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("shard", range(_SHARDS))
 def test_killed_anywhere_nothing_is_lost_charged_twice_or_left_held(
     shard: int, tmp_path: Path
@@ -56,7 +57,7 @@ def _run(folder: Path, shard: int) -> list[dict[str, Any]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=400,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
