@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
@@ -36,19 +37,21 @@ def assert_in_order(log: EventLog) -> None:
 
 def at_once(many: int, work: Callable[[int], T]) -> list[T]:
     """Runs the work in so many threads that begin together; answers with what each returned."""
-    barrier = threading.Barrier(many)
+    barrier = threading.Barrier(many, timeout=PATIENCE)
     results: dict[int, T] = {}
 
     def run(n: int) -> None:
         barrier.wait()
         results[n] = work(n)
 
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(many)]
+    # Daemons: one that does not end must not keep the process, too.
+    threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(many)]
     for thread in threads:
         thread.start()
+    end = time.monotonic() + 3 * PATIENCE
     for thread in threads:
-        thread.join()
-    assert len(results) == many, "a thread ended with an error"
+        thread.join(max(end - time.monotonic(), 0))
+    assert len(results) == many, "a thread ended with an error, or not at all"
     return [results[n] for n in range(many)]
 
 

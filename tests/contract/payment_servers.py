@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import stripe
 
 from deploy.payment_sandbox.process import SandboxProcess, start_sandbox
+from tests.support.children import first_line
 
 SECRET_KEY = "sk_test_contract"
 PUBLISHABLE_KEY = "pk_test_contract"
@@ -144,7 +145,7 @@ class RefusedError(Exception):
 def fetch(request: urllib.request.Request | str, data: bytes | None = None) -> dict[str, Any]:
     """The JSON of an answer; raises RefusedError."""
     try:
-        with urllib.request.urlopen(request, data) as answer:
+        with urllib.request.urlopen(request, data, timeout=30) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         error.close()
@@ -184,9 +185,10 @@ def start_localstripe(_folder: Path) -> Provider:
     )
     assert process.stdin
     assert process.stdout
-    base_url = f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+    base_url = f"http://127.0.0.1:{json.loads(first_line(process))['port']}"
     hook = {"url": receiver.url, "secret": WEBHOOK_SECRET}
-    with urllib.request.urlopen(f"{base_url}/_config/webhooks/ours", urlencode(hook).encode()):
+    where = f"{base_url}/_config/webhooks/ours"
+    with urllib.request.urlopen(where, urlencode(hook).encode(), timeout=20):
         pass
 
     def stop() -> None:

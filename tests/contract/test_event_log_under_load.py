@@ -16,7 +16,7 @@ import pytest
 from shared.errors import Unavailable
 from shared.eventlog import Appended, EventLog
 from tests.contract.log_backends import BACKENDS, Backend
-from tests.contract.log_checks import assert_in_order, at_once, everything
+from tests.contract.log_checks import PATIENCE, assert_in_order, at_once, everything, until
 from tests.contract.log_writer import (
     SHARED,
     append,
@@ -61,18 +61,22 @@ def test_a_reader_sees_no_event_late(log: EventLog) -> None:
         while not ended.is_set() or log.head() > (seen[-1] if seen else 0):
             seen.extend(event.position for event in log.read_all(seen[-1] if seen else 0, 50))
 
-    reader = threading.Thread(target=follow)
+    reader = threading.Thread(target=follow, daemon=True)
     reader.start()
-    at_once(8, lambda n: write_own_and_shared(log, str(n), 8))
-    ended.set()
-    reader.join()
+    try:
+        at_once(8, lambda n: write_own_and_shared(log, str(n), 8))
+    finally:
+        ended.set()
+        reader.join(PATIENCE)
 
     assert seen == [event.position for event in everything(log)]
 
 
 def writer(backend: Backend, address: str, *rest: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.contract.log_writer", backend.name, address, *rest]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
 
 
 def test_what_many_processes_were_told_is_what_is_there(
@@ -80,7 +84,7 @@ def test_what_many_processes_were_told_is_what_is_there(
 ) -> None:
     rounds = 15
     writers = [writer(backend, address, "own", str(n), str(rounds)) for n in range(PROCESSES)]
-    printed = [process.communicate()[0].split() for process in writers]
+    printed = [process.communicate(timeout=3 * PATIENCE)[0].split() for process in writers]
 
     assert [process.returncode for process in writers] == [0] * PROCESSES
     there = [event.event_id.hex() for event in everything(log)]
@@ -110,10 +114,12 @@ def test_a_writer_killed_in_a_commit_loses_nothing_and_leaves_nothing_half(
     for n in range(KILLS):
         before = len(read_acks(acks))
         with writer(backend, address, "for-ever", f"{seed}-{n}", str(acks)) as process:
-            while len(read_acks(acks)) == before:  # It has begun: now any moment will do.
+            try:  # Once it has begun, any moment will do.
+                until(lambda before=before: len(read_acks(acks)) > before)
+                threading.Event().wait(chance.uniform(0, 0.03))
                 assert process.poll() is None
-            threading.Event().wait(chance.uniform(0, 0.03))
-            process.kill()
+            finally:
+                process.kill()
         killed_while_writing += process.returncode == -9
 
     by_stream = Counter(event.stream for event in everything(log))

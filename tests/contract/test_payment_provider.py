@@ -51,6 +51,7 @@ from tests.contract.payment_servers import (
     start_our_sandbox,
     wait_until,
 )
+from tests.support.children import first_line
 
 STARTERS = {"sandbox": start_our_sandbox, "localstripe": start_localstripe}
 
@@ -687,7 +688,7 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root) as parent:
         assert parent.stdout
-        child = int(parent.stdout.readline())
+        child = int(first_line(parent))
         os.kill(child, 0)
         parent.kill()
     wait_until(lambda: not is_running(child), timeout=2)
@@ -703,7 +704,7 @@ def is_running(pid: int) -> bool:
 
 def test_sigterm_ends_it_at_once_even_while_a_request_sleeps(tmp_path: Path) -> None:
     running = launch(tmp_path, faults=[{"fault": "delay", "seconds": 30}])
-    connection = http.client.HTTPConnection(urlsplit(running.base_url).netloc)
+    connection = http.client.HTTPConnection(urlsplit(running.base_url).netloc, timeout=30)
     headers = {"Authorization": f"Bearer {SECRET_KEY}"}
     connection.request("POST", "/v1/customers", b"", headers)
     begun = time.monotonic()
@@ -731,7 +732,7 @@ def test_a_live_key_is_refused(tmp_path: Path, keys: tuple[str, str]) -> None:
 
 def test_the_card_page_allows_no_inline_code(sandbox: Provider) -> None:
     for path in ("/v3/", "/v3", "/v3/card", "/v3/challenge"):
-        with urllib.request.urlopen(sandbox.base_url + path) as answer:
+        with urllib.request.urlopen(sandbox.base_url + path, timeout=30) as answer:
             policy, text = answer.headers["Content-Security-Policy"], answer.read().decode()
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy

@@ -23,7 +23,7 @@ from shared.eventlog import Appended, Recorded
 from shared.eventlog.postgres import PostgresLog
 from shared.eventlog.postgres import append as call_append
 from shared.eventlog.postgres_pool import connect
-from tests.contract.log_checks import assert_in_order, at_once, everything, until
+from tests.contract.log_checks import PATIENCE, assert_in_order, at_once, everything, until
 from tests.contract.log_writer import append, entry
 from tests.support.postgres import OWNER, server
 
@@ -48,7 +48,7 @@ class Follower(threading.Thread):
     """A reader as consumers are: it goes on behind its last position, and a hole is an alarm."""
 
     def __init__(self, log: PostgresLog) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.seen: list[Recorded] = []
         self.alarm = ""
         self.last_look = threading.Event()
@@ -76,10 +76,26 @@ def follow_writers(
     command = [sys.executable, "-m", "tests.contract.postgres_writer", address]
     many = [1_000_000 if n < KILLED else rounds for n in range(len(acks))]
     writers = [
-        subprocess.Popen([*command, f"{n}", f"{many[n]}", str(path)], cwd=ROOT)
+        subprocess.Popen(
+            [*command, f"{n}", f"{many[n]}", str(path)], cwd=ROOT, stdin=subprocess.DEVNULL
+        )
         for n, path in enumerate(acks)
     ]
     reader = Follower(log)
+    try:
+        codes = let_them_write(log, writers, acks)
+    finally:
+        reader.last_look.set()
+        for process in writers:
+            process.kill()
+    reader.join(60)
+    return reader, codes
+
+
+def let_them_write(
+    log: PostgresLog, writers: list[subprocess.Popen[bytes]], acks: list[Path]
+) -> list[int]:
+    """Kills the first three in the middle; with what all of them ended."""
     chance = random.Random()
     for process, path in zip(writers[:KILLED], acks, strict=False):
         until(lambda path=path: path.exists() and path.read_text().count("\n") > 20)
@@ -87,9 +103,7 @@ def follow_writers(
         process.kill()
     codes = [process.wait(60) for process in writers]
     until(lambda: not others_at_work(log))  # The server may still do what the dead had sent.
-    reader.last_look.set()
-    reader.join(60)
-    return reader, codes
+    return codes
 
 
 def test_a_reader_gets_every_commit_of_writers_that_take_back_and_die(
@@ -141,12 +155,12 @@ def lost_behind_a_slow_transaction(address: str) -> list[int]:
     with closing(connect(address)) as slow, slow.cursor() as cursor:
         cursor.execute("BEGIN")
         call_append(slow, [entry("slow-1", 0, "a")])
-        fast = threading.Thread(target=lambda: append(log, "fast-1", 0, "b"))
+        fast = threading.Thread(target=lambda: append(log, "fast-1", 0, "b"), daemon=True)
         fast.start()
         until(lambda: not fast.is_alive() or waiting(log))
         read_on()
         cursor.execute("COMMIT")
-    fast.join()
+    fast.join(PATIENCE)
     read_on()
     lost = sorted({event.position for event in log.read_all(0, 100)} - set(seen))
     assert log.head() == 2

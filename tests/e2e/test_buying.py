@@ -193,7 +193,7 @@ def test_two_hundred_buyers_of_the_last_number_one_wins_and_nobody_else_pays(
 ) -> None:
     buyers = [product.open_account() for _ in range(8)]
     number = _last_number(product)
-    start = threading.Barrier(200)
+    start = threading.Barrier(200, timeout=30)
     spans: dict[int, tuple[float, float]] = {}
 
     def buy(n: int) -> Answer:

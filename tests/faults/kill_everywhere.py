@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -85,13 +86,19 @@ class Life:
         os.close(spec_out)
         self._answers = os.fdopen(port_out)
         self._orders = os.fdopen(spec_in, "w")
-        self.port = int(self._answers.readline() or 0)
+        self.port = int(self._answer() or 0)
         assert self.port, "the product did not start"
 
     def arm(self, spec: str) -> None:
         """Sets the fail-points of the running process."""
         print(spec, file=self._orders, flush=True)
-        assert self._answers.readline() == "armed\n"
+        assert self._answer() == "armed\n"
+
+    def _answer(self) -> str:
+        # One line for each question, so nothing waits in a buffer that cannot be looked for.
+        ready, _, _ = select.select([self._answers], [], [], _PATIENCE_SECONDS)
+        assert ready, f"the product does not answer; its process is {self.pid}"
+        return self._answers.readline()
 
     def end(self) -> None:
         """Kills it, if it still runs, and takes its body away."""

@@ -423,7 +423,7 @@ def test_a_slow_card_does_not_hold_up_others(tmp_path: Path, the_bank: Bank) -> 
     assert waiting.is_alive()
     assert billed.told("slow") == ["ChargeRequested"]
 
-    waiting.join()
+    waiting.join(30)
     the_bank.faults()
     billed.settle()
     assert billed.told("slow") == billed.told("slow again") == billed.told("fast")

@@ -16,16 +16,20 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from contextlib import closing
 from functools import cache
 from pathlib import Path
 
 import psycopg2
 
+from tests.support.children import runs
+
 LEAST = 15
 OWNER, APPLICATION = "pbxim_owner", "pbxim"
 TEMPLATE = "pbxim_template"
 _SECONDS = 30
+_PATIENT = "connect_timeout=10"
 _QUICK = (
     *("fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=100"),
     *(
@@ -34,6 +38,8 @@ _QUICK = (
         "wal_level=minimal",
         "max_wal_senders=0",
     ),
+    # A test that waits for another's lock fails, and does not wait for ever inside the driver.
+    *("lock_timeout=30s", "statement_timeout=60s"),
 )
 # As an installation has it: a commit is on the disk.
 CAREFUL = ("listen_addresses=127.0.0.1", "shared_buffers=128MB")
@@ -86,7 +92,17 @@ class Server:
     def run(self, program: str, *arguments: str) -> None:
         """Runs one of PostgreSQL's own programs as its user."""
         command = [*_unprivileged(dies_with_us=False), str(binaries() / program), *arguments]
-        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)
+        done = subprocess.run(
+            command,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=2 * _SECONDS,
+        )
+        assert done.returncode == 0, f"{program}: {done.stderr}"
 
     def start(self) -> None:
         """Starts it, and answers when it takes connections."""
@@ -97,7 +113,11 @@ class Server:
         command = [*_unprivileged(dies_with_us=True), str(binaries() / "postgres")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *place, *options], cwd="/", stdout=log, stderr=log
+                [*command, *place, *options],
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         self._wait()
 
@@ -126,6 +146,11 @@ class Server:
         for pid in theirs:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        # They still hold the shared memory, and the next server would refuse to start.
+        end = time.monotonic() + _SECONDS
+        while any(map(runs, theirs)):
+            assert time.monotonic() < end, f"of {theirs} some do not end"
+            time.sleep(0.005)  # They are not our children, so nobody tells us.
 
     def remove(self) -> None:
         """Ends it if it still runs, and takes its folder away."""
@@ -135,7 +160,7 @@ class Server:
 
     def address(self, database: str, role: str = APPLICATION) -> str:
         """Libpq's address of a database, by the socket."""
-        return f"postgresql://{role}@/{database}?host={self.folder}&port={self.port}"
+        return f"postgresql://{role}@/{database}?host={self.folder}&port={self.port}&{_PATIENT}"
 
     def say(self, statement: str, database: str = "postgres", role: str = "postgres") -> None:
         """Runs a statement outside of a transaction."""

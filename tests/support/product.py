@@ -100,11 +100,14 @@ class Product:
                 [sys.executable, "-m", "deploy.embedded"],
                 cwd=ROOT,
                 env=os.environ | self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
                 stderr=log,
             )
         end = time.monotonic() + _READY_SECONDS
         while not demo.exists() or demo.stat().st_mtime_ns == before:
             if self.process.poll() is not None or time.monotonic() > end:
+                self.kill()
                 raise AssertionError(self.log())
             time.sleep(0.02)  # A process of its own says nothing else.
         return self
@@ -174,4 +177,4 @@ class Product:
         """Ends it without warning."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait()
+        self.process.wait(_STOP_SECONDS)

@@ -6,6 +6,8 @@ virtual machine gives itself another parent, so the process that was started say
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import secrets
 import signal
@@ -15,9 +17,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.children import Output, runs
+
 _DEBIAN = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _STARTED = b"completed with"  # What the server itself prints when it is ready for clients.
 _LOCAL = "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1"
+_STARTED_SECONDS = 60.0
 _GONE_SECONDS = 10.0
 
 
@@ -40,6 +45,10 @@ class Broker:
     _name_server: subprocess.Popen[bytes] | None = None
     _shell: subprocess.Popen[bytes] | None = None
 
+    @functools.cached_property
+    def _said(self) -> Output:
+        return Output(self.folder / "said")
+
     @property
     def uri(self) -> str:
         """Where clients connect."""
@@ -50,20 +59,22 @@ class Broker:
         if self._name_server is None:
             self._prepare()
         assert self._shell is None, "it runs already"
-        self._shell = subprocess.Popen(
-            [os.environ.get("PBXIM_TEST_RABBITMQ") or _DEBIAN],
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        assert self._shell.stdout is not None
-        said = []
-        for line in self._shell.stdout:
-            said.append(line)
-            if _STARTED in line:
-                return self
-        raise AssertionError(b"".join(said).decode(errors="replace"))
+        (self.folder / "pid").unlink(missing_ok=True)
+        with self._said.opened() as log:
+            self._shell = subprocess.Popen(
+                [os.environ.get("PBXIM_TEST_RABBITMQ") or _DEBIAN],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self._said.line_with(_STARTED, self._shell, _STARTED_SECONDS)
+        except BaseException:
+            self._give_up()
+            raise
+        return self
 
     @property
     def pid(self) -> int:
@@ -80,7 +91,7 @@ class Broker:
             self._end(signal.SIGKILL)
         if self._name_server is not None:
             self._name_server.kill()
-            self._name_server.wait()
+            self._name_server.wait(_GONE_SECONDS)
             self._name_server = None
 
     def _end(self, by: signal.Signals) -> None:
@@ -88,12 +99,19 @@ class Broker:
         pid = self.pid
         os.kill(pid, by)
         end = time.monotonic() + _GONE_SECONDS
-        while _runs(pid):
+        while runs(pid):
             assert time.monotonic() < end, f"{pid} does not end"
             time.sleep(0.01)  # It is not our child, so nobody tells us.
         # What it had started (a shell, a helper for the size of the disk) ends by itself.
-        self._shell.stdout.close()  # type: ignore[union-attr]
-        self._shell.wait()
+        self._shell.wait(_GONE_SECONDS)
+        self._shell = None
+
+    def _give_up(self) -> None:
+        assert self._shell is not None
+        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self._shell.kill()
+        self._shell.wait(_GONE_SECONDS)
         self._shell = None
 
     def _prepare(self) -> None:
@@ -107,7 +125,10 @@ class Broker:
         )
         # Who resolves the node's name: as our own child, else it would stay behind for ever.
         self._name_server = subprocess.Popen(
-            ["epmd", "-address", "127.0.0.1", "-port", str(self._names)]
+            ["epmd", "-address", "127.0.0.1", "-port", str(self._names)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def _environment(self) -> dict[str, str]:
@@ -128,11 +149,3 @@ class Broker:
             "RABBITMQ_PID_FILE": f"{place}/pid",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _LOCAL,
         }
-
-
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"

@@ -30,6 +30,7 @@ class MailServer(socketserver.ThreadingTCPServer):
 
 class _Conversation(socketserver.StreamRequestHandler):
     server: MailServer
+    timeout = 20  # Seconds for a line of the other side.
 
     def handle(self) -> None:
         self._say("220 ready")
@@ -58,8 +59,12 @@ class _Conversation(socketserver.StreamRequestHandler):
 def mail_server() -> Iterator[MailServer]:
     """A server that ends with the block."""
     with MailServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join(10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from kombu import Connection, Exchange, Queue
 from shared.codec import Meta, encode_meta
 from shared.eventlog import Entry, NewEvent
 from shared.eventlog.sqlite import SqliteLog
+from tests.support.children import Output, status_of
 from tests.support.worlds import START
 
 ROOT = Path(__file__).parents[3]
@@ -138,39 +140,41 @@ class RelayProcess:
     failpoint: str = ""
     process: subprocess.Popen[bytes] | None = None
 
+    @functools.cached_property
+    def output(self) -> Output:
+        """Its log, apart from that of others on the same data."""
+        return Output(self.data.parent / f"relay-{uuid.uuid4().hex}.log")
+
     def start(self) -> RelayProcess:
         """Starts it; it says in its log what it does."""
         ours = {"PBXIM_MODE": "sandbox", "PBXIM_DATA": str(self.data), "PBXIM_AMQP": self.uri}
         ours |= {"PBXIM_LOG_JSON": "1", "PBXIM_FAILPOINT": self.failpoint}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.relay"],
-            cwd=ROOT,
-            env=os.environ | ours,
-            stderr=subprocess.PIPE,
-        )
+        with self.output.opened() as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "deploy.relay"],
+                cwd=ROOT,
+                env=os.environ | ours,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         return self
 
     def said(self, word: str) -> dict[str, Any]:
         """Reads its log up to a word."""
         assert self.process is not None
-        assert self.process.stderr is not None
-        before = []
-        for line in self.process.stderr:
-            before.append(line)
-            if f'"{word}"'.encode() in line:
-                found: dict[str, Any] = json.loads(line)
-                return found
-        raise AssertionError(b"".join(before).decode())
+        found: dict[str, Any] = json.loads(
+            self.output.line_with(f'"{word}"'.encode(), self.process)
+        )
+        return found
 
     def ended(self) -> int:
         """Waits for its end; the exit status."""
         assert self.process is not None
-        return self.process.wait(_PATIENCE_SECONDS)
+        return status_of(self.process, self.output)
 
     def close(self) -> None:
         """Ends it, whatever it does."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
-            assert self.process.stderr is not None
-            self.process.stderr.close()
+            self.ended()

@@ -15,6 +15,7 @@ from deploy.rpc_client import RpcClient
 from shared.errors import Unavailable
 from tests.integration.bus.listening import ROOT
 from tests.integration.gateway.sites import Site
+from tests.support.children import Output, status_of
 
 NAMEKO = Path(sys.executable).with_name("nameko")
 _PATIENCE_SECONDS = 30.0
@@ -25,34 +26,32 @@ class NamekoProcess:
     """One process and what it says."""
 
     arguments: list[str]
+    output: Output
     environment: dict[str, str] = field(default_factory=dict)
     folder: Path = ROOT
     process: subprocess.Popen[bytes] | None = None
-    log: Path = Path(os.devnull)
 
     def start(self) -> NamekoProcess:
-        with self.log.open("ab") as log:
+        with self.output.opened() as log:
             self.process = subprocess.Popen(
                 [str(NAMEKO), *self.arguments],
                 cwd=self.folder,
                 env=os.environ | {"PYTHONWARNINGS": "ignore"} | self.environment,
-                stdout=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
                 stderr=log,
             )
         return self
 
     def says(self, word: str) -> None:
         """Waits for a word in its log."""
-        end = time.monotonic() + _PATIENCE_SECONDS
-        while f'"{word}"' not in self.log.read_text():
-            assert time.monotonic() < end, self.log.read_text()
-            time.sleep(0.02)  # A process of its own says nothing else.
-
-    def lines(self, count: int) -> list[bytes]:
-        """The next lines it prints."""
         assert self.process is not None
-        assert self.process.stdout is not None
-        return [self.process.stdout.readline() for _ in range(count)]
+        self.output.line_with(f'"{word}"'.encode(), self.process)
+
+    def lines_with(self, word: bytes, count: int) -> list[bytes]:
+        """The next lines with a word in them."""
+        assert self.process is not None
+        return [self.output.line_with(word, self.process) for _ in range(count)]
 
     def stop(self) -> int:
         """Ends it as an operator does; the exit status."""
@@ -68,10 +67,7 @@ class NamekoProcess:
 
     def _gone(self) -> int:
         assert self.process is not None
-        status = self.process.wait(_PATIENCE_SECONDS)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return status
+        return status_of(self.process, self.output)
 
 
 @dataclass
@@ -89,9 +85,8 @@ def services(data: Path, uri: str, **more: str) -> NamekoProcess:
     named = ["deploy.nameko_services", "tests.integration.bus.odd_services"]
     ours = {"PBXIM_MODE": "sandbox", "PBXIM_DATA": str(data), "PBXIM_AMQP": uri}
     ours |= {"PBXIM_LOG_JSON": "1"}
-    process = NamekoProcess(["run", "--config", "deploy/nameko.yaml", *named], ours | more)
-    process.log = data.parent / "nameko.log"
-    return process
+    output = Output(data.parent / "nameko.log")
+    return NamekoProcess(["run", "--config", "deploy/nameko.yaml", *named], output, ours | more)
 
 
 def when_there(call: Callable[[], Any]) -> Any:

@@ -40,20 +40,22 @@ def test_a_broker_killed_under_load_loses_no_event_and_all_callers_come_back(
     thread.start()
     before = listener.heard(60)
     under_way = _Link(broker.uri)
-    call = wire.encode({"args": [context()], "kwargs": {"seconds": 0.5}})
+    call = wire.encode({"args": [context()], "kwargs": {"seconds": 1.0}})
     under_way._send("odd.dawdle", call, {}, "nobody waits", time.monotonic() + 60)
     client.call("odd", "echo", context(), thing=0)  # Behind the other one in the same queue.
 
     broker.kill()
-    reached = relay.position
-    with pytest.raises(Unavailable) as refused:
-        client.call("odd", "echo", context(), thing=1)
-    called.process.says("rpc_answer_lost")  # The call ended, and its process lives.
-    broker.start()
+    try:
+        reached = relay.position
+        with pytest.raises(Unavailable) as refused:
+            client.call("odd", "echo", context(), thing=1)
+        called.process.says("rpc_answer_lost")  # The call ended, and its process lives.
+    finally:
+        broker.start()  # Others stand on it, too.
     after = listener.until(lambda found: written <= {one.position for one in (*before, *found)})
     answer = when_there(lambda: client.call("odd", "echo", context(), thing=2))
     runner.stopping.set()
-    thread.join()
+    thread.join(30)
     client.close()
     under_way.close()
 

@@ -17,6 +17,7 @@ from deploy.relay import Relay
 from tests.integration.bus.listening import ROOT, Listener
 from tests.integration.bus.nameko_processes import NamekoProcess
 from tests.integration.gateway.sites import Site, make_site
+from tests.support.children import Output
 from tests.support.rabbitmq import Broker
 
 pytestmark = pytest.mark.broker
@@ -24,14 +25,18 @@ QUEUE = "evt-orders-NumberPurchased--greeting.greet"
 
 
 @pytest.fixture
-def greeting(broker: Broker) -> Iterator[NamekoProcess]:
+def greeting(broker: Broker, tmp_path: Path) -> Iterator[NamekoProcess]:
     """The example, started in its own folder with nothing but the broker's address."""
     process = NamekoProcess(
-        ["run", "--broker", broker.uri, "listen_to_purchases"], folder=ROOT / "examples"
+        ["run", "--broker", broker.uri, "listen_to_purchases"],
+        Output(tmp_path / "greeting.log"),
+        folder=ROOT / "examples",
     ).start()
-    _wait_for(broker, QUEUE)
-    yield process
-    process.kill()
+    try:
+        _wait_for(broker, QUEUE)
+        yield process
+    finally:
+        process.kill()
 
 
 def _wait_for(broker: Broker, queue: str) -> None:
@@ -64,7 +69,7 @@ def test_a_service_that_knows_nothing_of_us_hears_of_every_number_bought(
     bought = buyer.get(f"/v1/orders/{order.json['id']}").json
     mine = {n["number"] for n in bought["numbers"]}
     # One more is the account's free number.
-    greeted = [json.loads(line) for line in greeting.lines(4)]
+    greeted = [json.loads(line) for line in greeting.lines_with(b'"hello"', 4)]
     heard = [one for listener in everything for one in listener.rest()]
     stored = shop.world.log.read_all(0, 10_000)
     purchased = [e for e in stored if e.type == "NumberPurchased"]

@@ -133,7 +133,7 @@ def test_two_relays_at_once_publish_everything_and_repeat_under_the_same_id(bus:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(30)
 
     for _, publisher in made:
         publisher.close()

@@ -314,7 +314,7 @@ def test_two_requests_with_one_key_at_once_make_one_order(shop: Site) -> None:
     caller = shop.customer("pm_card_visa")
     body = {"items": [{"offer_id": shop.offer()["offer_id"], "quantity": 1}]}
     answers: list[TestResponse] = []
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=30)
 
     def order() -> None:
         one = Caller(shop.app.test_client(), caller.key)
@@ -325,7 +325,7 @@ def test_two_requests_with_one_key_at_once_make_one_order(shop: Site) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(30)
     assert {a.status_code for a in answers} <= {201, 409}
     assert len({a.json["id"] for a in answers if a.status_code == 201}) == 1
     shop.settle()

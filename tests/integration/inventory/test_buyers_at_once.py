@@ -41,7 +41,7 @@ def test_of_200_buyers_at_once_one_gets_the_last_number(shop):
     offer = shop.stock(FIRST, 1)
     Gate(shop.world, 100)
     shop.world.engine.start()
-    ready, spans, outcomes = threading.Barrier(200), {}, {}
+    ready, spans, outcomes = threading.Barrier(200, timeout=30), {}, {}
 
     def buy(n):
         ready.wait()
@@ -73,7 +73,7 @@ def test_of_200_buyers_at_once_one_gets_the_last_number(shop):
 def test_16_buyers_of_40_numbers_each_are_all_served_from_one_block(shop):
     offer = shop.stock("+12125551000", 1000)
     shop.world.engine.start()
-    ready = threading.Barrier(16)
+    ready = threading.Barrier(16, timeout=30)
 
     def buy(buyer):
         ready.wait()

@@ -272,7 +272,7 @@ def test_many_threads_on_one_stream_lose_nothing(world: World) -> None:
     for thread in running:
         thread.start()
     for thread in running:
-        thread.join()
+        thread.join(30)
 
     assert sorted(left) == list(range(each * threads))
     with pytest.raises(Conflict):

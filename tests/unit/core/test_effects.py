@@ -84,7 +84,7 @@ def test_requests_of_one_key_run_one_after_the_other(world: World, post: Post) -
 def test_workers_of_two_processes_never_carry_out_the_same_row(world: World, post: Post) -> None:
     fill(world, *(f"box{n}" for n in range(12)))
     take_in(world)
-    gate = threading.Barrier(2)
+    gate = threading.Barrier(2, timeout=30)
 
     def work(n: int) -> None:
         gate.wait()
@@ -95,7 +95,7 @@ def test_workers_of_two_processes_never_carry_out_the_same_row(world: World, pos
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(30)
 
     assert sorted(post.book) == sorted(f"box{n}/1" for n in range(12))
 

@@ -23,6 +23,7 @@ from shared.platform import (
 from shared.refusals import refusal
 from shared.runtime import Progress, Runtime
 from shared.spec import Steps
+from tests.contract.log_checks import until
 from tests.support.boxes import BoxEmptied, BoxFilled, EmptyBox, FillBox, LabelBox, box_service
 from tests.support.worlds import World, context, order
 
@@ -212,8 +213,7 @@ def test_who_waits_for_a_stream_is_woken_by_its_events() -> None:
         return progress.position(["a"]) == 3
 
     thread, answers = in_thread(progress, lambda: progress.wait_on("order-1", holds, seconds=5))
-    while not looks:
-        pass
+    until(lambda: looks)
     for position, stream in ((1, "order-2"), (2, "order-2"), (3, "order-1")):
         progress.report({"a": position}, [stream])
     thread.join(5)

@@ -94,7 +94,7 @@ def test_a_subject_has_one_key_whoever_makes_it(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(30)
 
     assert len(keys) == 8
     assert set(keys) == {rings[0].key("acct_1")}

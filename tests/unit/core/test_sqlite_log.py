@@ -12,6 +12,7 @@ import pytest
 from shared.errors import Unavailable
 from shared.eventlog import Appended, Entry, NewEvent, sharing
 from shared.eventlog.sqlite import SqliteLog, translate
+from tests.contract.log_checks import until
 
 
 @pytest.fixture
@@ -40,11 +41,10 @@ def append_while_another_commits(log: SqliteLog, streams: list[str]) -> dict[str
     commits._led = True
     for thread in threads:
         thread.start()
-    while len(commits._waiting) < len(streams):
-        threading.Event().wait(0.001)
+    until(lambda: len(commits._waiting) == len(streams))
     commits._hand_over()
     for thread in threads:
-        thread.join()
+        thread.join(30)
     return answers
 
 
@@ -152,7 +152,7 @@ def test_threads_that_come_and_go_leave_no_connection_behind(log: SqliteLog) -> 
     for _ in range(50):
         thread = threading.Thread(target=lambda: found.append(len(log.read_all(0, 10))))
         thread.start()
-        thread.join()
+        thread.join(30)
 
     assert found == [1] * 50
     assert len(log._opened) == 2  # One writes, one reads.

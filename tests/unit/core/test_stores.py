@@ -63,7 +63,7 @@ def test_a_reader_sees_one_moment(store: Store) -> None:
         first = connection.execute(text("SELECT count(*) FROM thing")).scalar_one()
         writing = threading.Thread(target=add, args=(store, 2))
         writing.start()
-        writing.join()
+        writing.join(30)
         second = connection.execute(text("SELECT count(*) FROM thing")).scalar_one()
 
     assert (first, second, count(store)) == (1, 1, 2)
@@ -74,7 +74,7 @@ def test_writers_take_turns(store: Store) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(30)
 
     assert count(store) == 16
 
