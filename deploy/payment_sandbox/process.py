@@ -16,6 +16,7 @@ from typing import IO, Any
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 15.0
 STOP_SECONDS = 2.0
+GONE_SECONDS = 10.0  # A killed one is gone at once; on a machine that is out of breath, later.
 
 
 class SandboxNotStartedError(RuntimeError):
@@ -36,13 +37,13 @@ class SandboxProcess:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            self.process.wait(GONE_SECONDS)
         _close(self.process)
 
     def kill(self) -> None:
         """End it without warning, as a power cut would (for tests)."""
         self.process.kill()
-        self.process.wait()
+        self.process.wait(GONE_SECONDS)
         _close(self.process)
 
 
@@ -85,7 +86,7 @@ def start_sandbox(
         ready = _first_line(process)
     except BaseException:
         process.kill()
-        process.wait()
+        process.wait(GONE_SECONDS)
         _close(process)
         raise
     return SandboxProcess(f"http://127.0.0.1:{ready['port']}", process)

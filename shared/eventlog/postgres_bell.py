@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import selectors
 import threading
 from collections.abc import Callable, Sequence
 
@@ -14,6 +14,7 @@ from shared.errors import Unavailable
 from shared.eventlog.postgres_pool import Connection, connect
 
 CHANNEL = "pbxim_log"
+_END_SECONDS = 5.0
 _POLL_SECONDS = 1.0  # A bell that never rings, or a server that is away, costs so much.
 
 
@@ -39,7 +40,9 @@ class Listener:
             return
         self._ended.set()
         os.write(self._waker, b".")
-        self._thread.join()
+        self._thread.join(_END_SECONDS)
+        if self._thread.is_alive():
+            return  # A server that hangs holds it; it ends with the process, and needs its pipe.
         os.close(self._wake)
         os.close(self._waker)
 
@@ -59,7 +62,10 @@ class Listener:
                 words = self._wait(connection)
 
     def _wait(self, connection: Connection) -> list[str]:
-        select.select([connection.fileno(), self._wake], [], [], _POLL_SECONDS)
+        with selectors.DefaultSelector() as either:  # select() knows no file above 1023.
+            either.register(connection.fileno(), selectors.EVENT_READ)
+            either.register(self._wake, selectors.EVENT_READ)
+            either.select(_POLL_SECONDS)
         connection.poll()
         said = [word.payload for word in connection.notifies]
         connection.notifies.clear()

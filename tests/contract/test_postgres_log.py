@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -158,6 +161,29 @@ def test_an_append_of_another_process_rings(address: str, log: PostgresLog) -> N
         assert rung.acquire(timeout=PATIENCE)
     listening.close()
     assert not any(thread.name == "log-bell" for thread in threading.enumerate())
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """So many that the next one has a number that select() does not know."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard > 2000, "this machine allows too few open files"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    with contextlib.ExitStack() as held:
+        for _ in range(1024):
+            held.enter_context(Path(os.devnull).open("rb"))
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_the_bell_rings_in_a_process_with_a_thousand_open_files(
+    address: str, log: PostgresLog, many_files: None
+) -> None:
+    rung = threading.Semaphore(0)
+    listening = PostgresLog(address, rung.release)
+    for _ in range(3):  # Also when nothing happens, once in a second.
+        assert rung.acquire(timeout=PATIENCE)
+    listening.close()
 
 
 # ── Who may what ──────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ an end, and says which tests it was waiting for.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import faulthandler
 import os
@@ -98,6 +99,7 @@ class WholeRun:
         self._stderr = stderr
         self._running: dict[str, float] = {}
         self._ended = threading.Event()
+        atexit.register(self._end)  # After all others: the tests' servers end in the same way.
         threading.Thread(target=self._watch, name="run-limit", daemon=True).start()
         # Should no thread of Python get its turn any more.
         faulthandler.dump_traceback_later(seconds + 4 * _END_SECONDS, exit=True, file=stderr)
@@ -108,19 +110,14 @@ class WholeRun:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self._running.pop(nodeid, None)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self) -> Iterator[None]:
-        result = yield
-        self._sweep(time.monotonic() + _END_SECONDS)
-        return result
-
-    def pytest_unconfigure(self) -> None:
+    def _end(self) -> None:
         self._ended.set()
+        self._sweep(time.monotonic() + _END_SECONDS)
 
     def _watch(self) -> None:
         if self._ended.wait(self._seconds):
             return
-        self._say(f"the tests were cut off after {self._seconds:.0f} s; these were running:")
+        self._say(f"\nthe tests were cut off after {self._seconds:.0f} s; these were running:")
         for nodeid, began in sorted(self._running.items()):
             self._say(f"  {nodeid} (for {time.monotonic() - began:.0f} s)")
         faulthandler.dump_traceback(self._stderr)
@@ -138,7 +135,7 @@ class WholeRun:
             _signal(pid, signal.SIGKILL)
 
     def _say(self, line: str) -> None:
-        os.write(self._stderr, f"\n{line}".encode())
+        os.write(self._stderr, f"{line}\n".encode())
 
 
 def started_by_this_run() -> dict[int, str]:

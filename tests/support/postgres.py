@@ -139,6 +139,8 @@ class Server:
 
     def kill(self) -> None:
         """Kills the server and all its processes at once, as the machine's memory killer would."""
+        # Stopped first: a child that it makes meanwhile would wait for ever for what the dead held.
+        self._process.send_signal(signal.SIGSTOP)
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         theirs = [int(pid) for pid in children.read_text().split()]
         self._process.kill()

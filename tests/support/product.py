@@ -170,7 +170,11 @@ class Product:
         assert self.process is not None
         began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(_STOP_SECONDS)
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"it did not end in {_STOP_SECONDS} s:\n{self.log()}") from None
         return time.monotonic() - began
 
     def kill(self) -> None:
