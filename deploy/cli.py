@@ -23,7 +23,7 @@ from shared.codec import decode_meta
 from shared.consumers import parking
 from shared.errors import PbxError
 from shared.eventlog import EventLog, Recorded
-from shared.stores import Store
+from shared.stores import SqliteStore
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 events = typer.Typer(no_args_is_help=True, help="What happened.")
@@ -140,7 +140,7 @@ def export_events() -> None:
 @parked.command("list")
 def list_parked(*, as_json: AsJson = False) -> None:
     """Lists what was put aside, oldest first."""
-    state = Store(_data() / "state.db", durable=True)
+    state = SqliteStore(_data() / "state.db", durable=True)
     state.create(parking.PARKING)
     with state.read() as connection:
         for row in parking.listed(connection):
@@ -154,7 +154,7 @@ def _parked_line(row: dict[str, Any]) -> str:
 @parked.command("retry")
 def retry_parked(consumer: str, position: int) -> None:
     """Lets a parked event be tried again at once."""
-    state = Store(_data() / "state.db", durable=True)
+    state = SqliteStore(_data() / "state.db", durable=True)
     with state.write() as connection:
         found = parking.retry(connection, consumer, position, MachineClock().now())
     if not found:
@@ -172,7 +172,7 @@ def show_projections(*, as_json: AsJson = False) -> None:
 
 
 def _positions() -> Iterator[tuple[str, int]]:
-    views = Store(_data() / "views.db", durable=False)
+    views = SqliteStore(_data() / "views.db", durable=False)
     with views.read() as connection:
         query = "SELECT consumer, position FROM checkpoint ORDER BY consumer"
         yield from ((row.consumer, row.position) for row in connection.exec_driver_sql(query))

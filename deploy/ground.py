@@ -1,6 +1,6 @@
 """What the services of a process stand on: log, stores, keys, clocks. Built once, at the start.
 
-In one process on SQLite all services share two files; in PostgreSQL each has schemas of its own.
+In files all services of a process share their stores; in PostgreSQL each has its own (stores.py).
 Nothing connects before ``Ground`` is made.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import Literal
 
+from deploy.stores import KEYS, Kind, open_store
 from shared import sealing
 from shared.application import Application, Order
 from shared.clock import BusinessClock, Clock
@@ -24,9 +24,6 @@ from shared.refusals import refusal
 from shared.runtime import Progress, Runtime
 from shared.spec import ServiceSpec
 from shared.stores import Store, StoredKeyring
-
-Kind = Literal["state", "views"]
-KEYS = "keys"  # The schema of the subjects' keys, which all services share.
 
 
 def all_specs() -> tuple[ServiceSpec, ...]:
@@ -90,9 +87,9 @@ class Ground:
 
     def store(self, kind: Kind, service: str) -> Store:
         """A service's store: the same object for the same place."""
-        place = (kind, service if getattr(self.settings, "database", None) else "")
+        place = (kind, service if self.settings.database else "")
         if place not in self._stores:
-            self._stores[place] = open_store(self.settings, kind, service)
+            self._stores[place] = open_store(self.settings, *place)
         return self._stores[place]
 
     def runtime(self, service: str) -> Runtime:
@@ -127,8 +124,3 @@ class Ground:
         # A command recorded earlier is answered without being judged again, so judge the mode here.
         PLATFORM.decide(order.command, state)
         self.clock.learn(state.offset)
-
-
-def open_store(settings: Settings, kind: Kind, _service: str) -> Store:
-    """Placeholder."""
-    return Store(settings.data / f"{kind}.db", durable=kind == "state")

@@ -30,10 +30,10 @@ class Lock(Protocol):
 def make_lock(settings: Settings, *names: str) -> Lock:
     """The lock with these names: in the stores' database, for every machine that uses it; without
     one, on files in the data folder, so for one machine."""
-    if getattr(settings, "database", None):
+    if settings.database is not None:
         from deploy.advisory import AdvisoryLock
 
-        return AdvisoryLock(getattr(settings, "database", None), names)
+        return AdvisoryLock(settings.database, names)
     return FileLock(settings.data / f"{'-'.join(names)}.lock")
 
 

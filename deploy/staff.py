@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deploy.stores import open_store
 from services.gateway import passwords
 from services.gateway.mail import invitation_link
 from services.gateway.people import NewUser, People
@@ -12,7 +13,6 @@ from shared.clock import MachineClock
 from shared.config import Settings
 from shared.ids import random_id
 from shared.rpc import STAFF
-from shared.stores import Store
 
 
 def invite_staff(settings: Settings, email: str, name: str) -> str:
@@ -20,7 +20,7 @@ def invite_staff(settings: Settings, email: str, name: str) -> str:
     a password, which works once, for 7 days. Asked again for the same e-mail while nothing was
     chosen, it makes a new link. Raises ``email_taken`` for somebody who has a password.
     """
-    state = Store(settings.data / "state.db", durable=True)
+    state = open_store(settings, "state", "gateway")
     state.create(TABLES)
     wrapper = sealing.Wrapper(sealing.load_key_file(settings.key_file, create=settings.sandbox))
     people = People(state, wrapper, settings.public_url, passwords.hashing_places())

@@ -29,6 +29,7 @@ _SMTP = (
 )
 _FAILPOINT = (r"record:.+|kill:\d{1,9}", "record:FILE or kill:N")
 _SUPPORT = "support@example.com"
+_POSTGRESQL = r"postgresql://\S+"
 _AMQP = r"amqps?://[^/\s]+(/\S*)?"
 _OURSELVES = {"127.0.0.1", "localhost", "::1"}
 
@@ -40,6 +41,7 @@ class Settings:
     mode: Mode
     data: Path
     log: str
+    database: str | None
     host: str
     port: int
     public_url: str
@@ -62,6 +64,7 @@ class Settings:
     rate_limit: str
     trusted_proxy: str | None
     amqp: str | None
+    process: str
     failpoint: str | None
 
     @property
@@ -124,11 +127,6 @@ class _Reader:
             raise _invalid(name, "of another form", allowed)  # It may hold a password.
         return found
 
-    def only(self, name: str, allowed: str) -> None:
-        found = self.text(name, allowed)
-        if found != allowed:
-            raise _invalid(name, found, " or ".join(filter(None, [allowed, "nothing"])))
-
     def choice(self, name: str, allowed: tuple[str, ...], default: str = "") -> Any:
         found = self.text(name, default)
         if found not in allowed:
@@ -179,12 +177,11 @@ def _invalid(name: str, found: str, allowed: str) -> Exception:
 def _read(env: _Reader) -> Settings:
     data = Path(env.text("PBXIM_DATA", "var"))
     host, port = env.listen("PBXIM_HTTP", "127.0.0.1:8000")
-    # State and views are files of one process in this version.
-    env.only("PBXIM_DATABASE", "")
     return Settings(
         mode=env.choice("PBXIM_MODE", get_args(Mode)),
         data=data,
         log=_log(env, data),
+        database=_database(env),
         host=host,
         port=port,
         public_url=env.form("PBXIM_PUBLIC_URL", _http(host, port), *_URL).rstrip("/"),
@@ -207,14 +204,23 @@ def _read(env: _Reader) -> Settings:
         rate_limit=env.form("PBXIM_RATE_LIMIT", "200 per second", *_RATE),
         trusted_proxy=env.maybe("PBXIM_TRUSTED_PROXY"),
         amqp=env.maybe("PBXIM_AMQP"),
+        process=env.text("PBXIM_PROCESS", ""),
         failpoint=env.form("PBXIM_FAILPOINT", "", *_FAILPOINT) or None,
     )
+
+
+def _database(env: _Reader) -> str | None:
+    found = env.maybe("PBXIM_DATABASE")
+    if found is not None and not re.fullmatch(_POSTGRESQL, found):
+        allowed = "nothing (files in PBXIM_DATA) or postgresql://user@host:port/database"
+        raise _invalid("PBXIM_DATABASE", _without_password(found), allowed)
+    return found
 
 
 def _log(env: _Reader, data: Path) -> str:
     here = f"sqlite:{data / 'log.db'}"
     found = env.text("PBXIM_LOG", here)
-    if found != here and not re.fullmatch(r"postgresql://\S+", found):
+    if found != here and not re.fullmatch(_POSTGRESQL, found):
         allowed = f"{here} or postgresql://user@host:port/database"
         raise _invalid("PBXIM_LOG", _without_password(found), allowed)
     return found
@@ -267,9 +273,14 @@ def _check_live(settings: Settings, key: str) -> None:
         raise _invalid("PBXIM_AMQP", "a plain-text link to another host", "amqps:// in live mode")
     if not settings.stripe_webhook_secret:
         raise _invalid("PBXIM_STRIPE_WEBHOOK_SECRET", "missing", "the endpoint's secret (whsec_…)")
-    if settings.log.startswith("postgresql:") and _in_the_clear(settings.log):
-        found = _without_password(settings.log)
-        raise _invalid("PBXIM_LOG", found, "sslmode=verify-full (or require) for another host")
+    _check_encrypted("PBXIM_LOG", settings.log)
+    _check_encrypted("PBXIM_DATABASE", settings.database or "")
     public = urlsplit(settings.public_url)
     if public.scheme != "https" and public.hostname not in _OURSELVES:
         raise _invalid("PBXIM_PUBLIC_URL", settings.public_url, "an https:// address in live mode")
+
+
+def _check_encrypted(name: str, address: str) -> None:
+    if address.startswith("postgresql:") and _in_the_clear(address):
+        found = _without_password(address)
+        raise _invalid(name, found, "sslmode=verify-full (or require) for another host")

@@ -270,7 +270,7 @@ CODES: dict[str, Code] = {
     "log_not_migrated": Code(
         e.Broken,
         "The database is not prepared for this version",
-        "Run pbxim migrate with the address of the owner in PBXIM_LOG.",
+        "Run pbxim migrate with the address of the owner in PBXIM_LOG and PBXIM_DATABASE.",
     ),
     "code_older_than_log": Code(
         e.Broken, "This code is older than the log", "Start the newer version."

@@ -139,6 +139,5 @@ class ProjectionConsumer:
     def _remake(self) -> None:
         # Another form of the tables: only dropping them brings the new columns.
         with self._views.write() as connection:
-            self.projection.tables.drop_all(connection)
-            self.projection.tables.create_all(connection)
+            self._views.remake(connection, self.projection.tables)
             checkpoints.forget(connection, self.name)

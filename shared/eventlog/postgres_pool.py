@@ -36,7 +36,9 @@ SELECT set_config('synchronous_commit', 'on', false)
 _BUSY = ("55P03", "40001", "40P01", "53300")  # Lock, serialisation, deadlock, connections.
 _FULL = ("53100",)
 _UNPREPARED = ("3F000", "42P01", "42883")  # No such schema, table, function.
-_AWAY = ("08", "57", "58", "25006")  # Connection, operator, system; a standby that only reads.
+# Connection, operator, system; a standby that only reads; a transaction that was idle too long.
+_AWAY = ("08", "57", "58", "25006", "25P03")
+_NO_ANSWER = "The database of the event log does not answer."
 
 
 class Connection(extensions.connection):
@@ -45,8 +47,9 @@ class Connection(extensions.connection):
     prepared = False
 
 
-def connect(address: str) -> Connection:
-    """A connection that commits every statement by itself. Raises as ``translate`` says."""
+def connect(address: str, prepare: str = _PREPARE) -> Connection:
+    """A connection that commits every statement by itself; ``prepare`` is run on it first. Raises
+    as ``translate`` says."""
     try:
         parameters: dict[str, str] = {**_DEFAULTS, **extensions.parse_dsn(address)}
         connection = psycopg2.connect(
@@ -54,14 +57,15 @@ def connect(address: str) -> Connection:
         )
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(_PREPARE)
+            cursor.execute(prepare)
     except psycopg2.Error as error:
         raise translate(error) from error
     return connection
 
 
-def translate(error: psycopg2.Error) -> Exception:
-    """The driver's errors → ours, by SQLSTATE; what is not one of the known ones stays as it is."""
+def translate(error: psycopg2.Error, away: str = _NO_ANSWER) -> Exception:
+    """The driver's errors → ours, by SQLSTATE; what is not one of the known ones stays as it is.
+    ``away`` says who does not answer."""
     state = error.pgcode or ""
     if state in _FULL:
         return refusal("storage_full", "The data cannot grow: the disk is full.")
@@ -71,7 +75,7 @@ def translate(error: psycopg2.Error) -> Exception:
         return refusal("log_not_migrated", "The database has no event log of this version.")
     lost = not state and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
     if lost or state.startswith(_AWAY):
-        return refusal("log_unavailable", "The database of the event log does not answer.")
+        return refusal("log_unavailable", away)
     return error
 
 

@@ -28,7 +28,9 @@ from tests.support.children import runs
 LEAST = 15
 OWNER, APPLICATION = "pbxim_owner", "pbxim"
 TEMPLATE = "pbxim_template"
+STORES = "pbxim_stores"
 _SECONDS = 30
+_STORES_KEPT = 40
 _PATIENT = "connect_timeout=10"
 _QUICK = (
     *("fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=100"),
@@ -79,6 +81,7 @@ class Server:
         self.port = _free_port()
         self._settings = settings
         self._made: list[str] = []
+        self._stores: list[str] = []
         self._count = 0
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
@@ -171,19 +174,40 @@ class Server:
             connection.cursor().execute(statement)
 
     def _prepare(self) -> None:
-        from deploy.migrations import migrate  # Processes that only write need none of it.
+        # Processes that only write need none of it.
+        from deploy.migrations import migrate, migrate_stores
 
         self.say(f"CREATE ROLE {OWNER} LOGIN CREATEROLE")
         self.say("CREATE ROLE pbxim_app NOLOGIN")
         self.say(f"CREATE ROLE {APPLICATION} LOGIN IN ROLE pbxim_app")
         self.say(f"CREATE DATABASE {TEMPLATE} OWNER {OWNER}")
         migrate(self.address(TEMPLATE, OWNER))
+        self.say(f"CREATE DATABASE {STORES} OWNER {OWNER}")
+        migrate_stores(self.address(STORES, OWNER))
 
     def empty_database(self) -> str:
         """The name of a new database without anything in it."""
         self._count += 1
         name = f"empty_{self._count}"
         self.say(f"CREATE DATABASE {name} OWNER {OWNER}")
+        return name
+
+    def store_database(self, copied: str = STORES) -> str:
+        """The name of a new database with empty stores, or with what another one has in it (whoever
+        is connected to that loses the connection); all but the last few are dropped."""
+        if copied in self._stores:  # It may be copied again.
+            self._stores.remove(copied)
+        while len(self._stores) > _STORES_KEPT:
+            self.say(f"DROP DATABASE {self._stores.pop(0)} WITH (FORCE)")
+        self._count += 1
+        name = f"stores_{self._count}"
+        self.say(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{copied}'"
+        )
+        self.say(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {copied}")
+        # Services of tests have no schemas yet.
+        self.say(f"GRANT CREATE ON DATABASE {name} TO pbxim_app")
+        self._stores.append(name)
         return name
 
     def log_database(self) -> str:

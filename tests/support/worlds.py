@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.assembly import Assembly, assemble
+from deploy.stores import Kind
 from shared import config
 from shared.application import Done, Order
 from shared.clock import MachineClock
@@ -22,7 +24,10 @@ from shared.consumers.effects import EffectWorker
 from shared.happened import Happened
 from shared.rpc import OWNER, CallContext
 from shared.spec import ServiceSpec
+from shared.stores import Store
 
+# With PBXIM_TEST_STORES=postgresql every installation's stores lie in a database of its own.
+STORES = os.environ.get("PBXIM_TEST_STORES", "sqlite")
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
 
@@ -55,6 +60,19 @@ def order(command: object, *, by: str | uuid.UUID | None = None, now: datetime =
     )
 
 
+def _database_of(folder: Path) -> str:
+    # A folder that was copied has a database that was copied: a file in it says whose it is.
+    from tests.support.postgres import server
+
+    note = folder / "stores"
+    owner, _, name = note.read_text().partition("\n") if note.exists() else ("", "", "")
+    if owner != str(folder):
+        name = server().store_database(*filter(None, [name]))
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        note.write_text(f"{folder}\n{name}")
+    return server().address(name)
+
+
 class World:
     """One installation. ``environ``: settings by their names without ``PBXIM_``, in lower case."""
 
@@ -69,6 +87,8 @@ class World:
         self.folder = folder
         self.machine = machine or SteeredClock()
         self._made = (specs, environ)
+        if STORES == "postgresql":
+            environ = {"database": _database_of(folder)} | environ
         named = {f"PBXIM_{name.upper()}": found for name, found in environ.items()}
         settings = config.load({"PBXIM_MODE": "sandbox", "PBXIM_DATA": str(folder)} | named)
         self.assembly: Assembly = assemble(settings, specs, self.machine)
@@ -78,8 +98,8 @@ class World:
         self.feed = self.assembly.feed
         self.engine = self.assembly.engine
         self.client = self.assembly.client
-        self.state = self.runtime.state
-        self.views = self.runtime.views
+        self.state = self._all_of("state", self.runtime.state)
+        self.views = self._all_of("views", self.runtime.views)
 
     def settle(self) -> None:
         """Steps everything until nothing has work."""
@@ -116,6 +136,17 @@ class World:
     def close(self) -> None:
         """Lets go of the files."""
         self.assembly.close()
+        self.state.close()
+        self.views.close()
+
+    def _all_of(self, kind: Kind, of_gateway: Store) -> Store:
+        # Tests look into the tables of every service.
+        address = self.assembly.settings.database
+        if address is None:
+            return of_gateway
+        from tests.support.stores import AllSchemas
+
+        return AllSchemas(address, kind, [spec.name for spec in self.assembly.specs])
 
     def _all(self) -> Iterator[Happened]:
         position = 0

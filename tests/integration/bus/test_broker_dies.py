@@ -15,7 +15,7 @@ from deploy.relay import Relay, Runner
 from deploy.rpc_client import RpcClient, _Link
 from deploy.single import FileLock
 from shared.errors import Unavailable
-from shared.stores import Store
+from shared.stores import SqliteStore
 from tests.integration.bus.listening import Listener, Writer
 from tests.integration.bus.nameko_processes import Called, when_there
 from tests.support.rabbitmq import Broker
@@ -31,7 +31,7 @@ def test_a_broker_killed_under_load_loses_no_event_and_all_callers_come_back(
     all_specs()
     client = RpcClient(broker.uri, size=2, seconds=3)
     listener = Listener(broker.uri)
-    writer, state = Writer(data), Store(data / "state.db", durable=True)
+    writer, state = Writer(data), SqliteStore(data / "state.db", durable=True)
     written = set(writer.write(EVENTS))
     publisher = Publisher(broker.uri, confirm_seconds=5)
     relay = Relay(writer.log, state, publisher, batch=20)

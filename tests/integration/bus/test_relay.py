@@ -14,7 +14,7 @@ from deploy.publisher import Publisher
 from deploy.relay import Relay
 from shared.consumers import parking
 from shared.errors import Broken, Unavailable
-from shared.stores import Store
+from shared.stores import SqliteStore, Store
 from tests.integration.bus.listening import Listener, Writer, several
 from tests.support.rabbitmq import Broker, free_port
 
@@ -51,7 +51,7 @@ class Bus:
 @pytest.fixture
 def bus(data: Path, broker: Broker) -> Iterator[Bus]:
     all_specs()
-    state = Store(data / "state.db", durable=True)
+    state = SqliteStore(data / "state.db", durable=True)
     made = Bus(data, broker.uri, Writer(data), state)
     yield made
     made.writer.log.close()

@@ -6,11 +6,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from deploy.stores import CONNECTIONS
 from shared.errors import Conflict, PbxError
 from tests.integration.inventory.shop import Shop
 from tests.integration.inventory.test_holding import some
-from tests.support.worlds import World
+from tests.support.worlds import STORES, World
 
+# A hold keeps a connection to the views, of which a process has few where they are in PostgreSQL.
+AT_ONCE = 100 if STORES == "sqlite" else CONNECTIONS["views"]
 FIRST = "+12125550100"
 
 
@@ -39,7 +42,7 @@ class Gate:
 
 def test_of_200_buyers_at_once_one_gets_the_last_number(shop):
     offer = shop.stock(FIRST, 1)
-    Gate(shop.world, 100)
+    Gate(shop.world, AT_ONCE)
     shop.world.engine.start()
     ready, spans, outcomes = threading.Barrier(200, timeout=30), {}, {}
 
@@ -65,7 +68,7 @@ def test_of_200_buyers_at_once_one_gets_the_last_number(shop):
     began, ended = spans[winners[0]]
     overlapped = [n for n in losers if spans[n][0] < ended and spans[n][1] > began]
     print(f"overlapped the winner: {len(overlapped)} of 199")
-    assert len(overlapped) >= 99
+    assert len(overlapped) >= AT_ONCE - 1
     assert list(shop.held()) == [FIRST]
     shop.assert_whole()
 

@@ -16,7 +16,7 @@ from shared.codec import Codec, Meta, decode_meta, encode_meta
 from shared.errors import Broken
 from shared.messages import ERASED, EVENTS, Erased, Sealed, event, event_type, upcaster, value
 from shared.money import Money
-from shared.stores import Store, StoredKeyring
+from shared.stores import SqliteStore, Store, StoredKeyring
 from tests.support.boxes import BoxFilled, BoxLabelled, LabelBox, box_service
 from tests.support.worlds import World
 
@@ -71,7 +71,7 @@ def _name_from_to(old: dict[str, object]) -> dict[str, object]:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "state.db", durable=True)
+    store = SqliteStore(tmp_path / "state.db", durable=True)
     yield store
     store.close()
 

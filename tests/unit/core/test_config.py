@@ -85,7 +85,7 @@ WRONG = [
     ("PBXIM_LOG", "mysql://localhost/pbxim", "sqlite:var/log.db or postgresql://"),
     ("PBXIM_LOG", "postgresql:pbxim", "sqlite:var/log.db or postgresql://"),
     ("PBXIM_LOG", "sqlite:elsewhere.db", "sqlite:var/log.db"),
-    ("PBXIM_DATABASE", "postgresql://localhost/pbxim", "nothing"),
+    ("PBXIM_DATABASE", "mysql://localhost/pbxim", "nothing (files in PBXIM_DATA) or postgresql://"),
     ("PBXIM_AMQP", "localhost:5672", "as in amqp://user:password@127.0.0.1:5672/"),
     ("PBXIM_STRIPE_SECRET_KEY", "garbage", "a test key"),
     ("PBXIM_STRIPE_SECRET_KEY", "sk_live_1", "a test key"),
@@ -116,11 +116,20 @@ def test_the_log_may_lie_in_a_database() -> None:
     assert config.load(SANDBOX).log == "sqlite:var/log.db"
 
 
-def test_a_password_is_not_repeated_in_what_is_said_about_its_setting() -> None:
-    assert "s3cret" not in refused(SANDBOX | {"PBXIM_LOG": "mysql://me:s3cret@db/x"}).detail
-    assert "s3cret" not in refused(LIVE | {"PBXIM_LOG": "postgresql://me:s3cret@db/x"}).detail
+def test_state_and_views_may_lie_in_a_database() -> None:
+    named = {"PBXIM_DATABASE": "postgresql://pbxim@db.example.com:5432/pbxim"}
+
+    assert config.load(SANDBOX | named).database == named["PBXIM_DATABASE"]
+    assert config.load(SANDBOX).database is None
 
 
+@pytest.mark.parametrize("name", ["PBXIM_LOG", "PBXIM_DATABASE"])
+def test_a_password_is_not_repeated_in_what_is_said_about_its_setting(name: str) -> None:
+    assert "s3cret" not in refused(SANDBOX | {name: "mysql://me:s3cret@db/x"}).detail
+    assert "s3cret" not in refused(LIVE | {name: "postgresql://me:s3cret@db/x"}).detail
+
+
+@pytest.mark.parametrize("name", ["PBXIM_LOG", "PBXIM_DATABASE"])
 @pytest.mark.parametrize(
     "address",
     [
@@ -130,8 +139,8 @@ def test_a_password_is_not_repeated_in_what_is_said_about_its_setting() -> None:
         "postgresql://me@localhost/pbxim?host=db.example.com",
     ],
 )
-def test_live_refuses_a_database_elsewhere_in_the_clear(address: str) -> None:
-    assert refused(LIVE | {"PBXIM_LOG": address}).param == "PBXIM_LOG"
+def test_live_refuses_a_database_elsewhere_in_the_clear(address: str, name: str) -> None:
+    assert refused(LIVE | {name: address}).param == name
 
 
 @pytest.mark.parametrize(
@@ -145,6 +154,7 @@ def test_live_refuses_a_database_elsewhere_in_the_clear(address: str) -> None:
 )
 def test_live_takes_a_database_here_or_by_an_encrypted_link(address: str) -> None:
     assert config.load(LIVE | {"PBXIM_LOG": address}).log == address
+    assert config.load(LIVE | {"PBXIM_DATABASE": address}).database == address
 
 
 def test_a_name_that_is_no_setting_is_pointed_out() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, String, Table, event, select
 
 from shared.consumers.rows import Rows
-from shared.stores import Store
+from shared.stores import SqliteStore, Store
 
 TABLES = MetaData()
 one_key = Table(
@@ -37,7 +37,7 @@ only_keys = Table("only_keys", TABLES, Column("id", String, primary_key=True))
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "views.db", durable=False)
+    made = SqliteStore(tmp_path / "views.db", durable=False)
     made.create(TABLES)
     yield made
     made.close()
@@ -182,7 +182,7 @@ actions = st.lists(
 def test_batches_of_any_size_end_with_the_same_rows(
     tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, str, int]]
 ) -> None:
-    store = Store(tmp_path_factory.mktemp("views") / "views.db", durable=False)
+    store = SqliteStore(tmp_path_factory.mktemp("views") / "views.db", durable=False)
     store.create(TABLES)
     expected: dict[str, int] = {}
     batches: list[list[tuple[str, str, int]]] = [[]]

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from shared.errors import Broken
 from shared.sealing import Wrapper, load_key_file, new_key
-from shared.stores import Store, StoredKeyring
+from shared.stores import SqliteStore, StoredKeyring
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_key_is_opened_by_the_wrapping_key_for_its_subject_only() -> None:
 
 
 def test_a_subject_has_one_key_whoever_makes_it(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state.db", durable=True)
+    store = SqliteStore(tmp_path / "state.db", durable=True)
     rings = [StoredKeyring(store, b"m" * 32) for _ in range(8)]
     keys: list[bytes | None] = []
     threads = [
@@ -103,7 +103,7 @@ def test_a_subject_has_one_key_whoever_makes_it(tmp_path: Path) -> None:
 
 
 def test_a_destroyed_key_never_comes_back(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state.db", durable=True)
+    store = SqliteStore(tmp_path / "state.db", durable=True)
     ring = StoredKeyring(store, b"m" * 32)
     assert ring.make_key("acct_1") is not None
 

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, s
 from sqlalchemy.exc import IntegrityError
 
 from shared.errors import Unavailable
-from shared.stores import Store
+from shared.stores import SqliteStore, Store
 
 TABLES = MetaData()
 things = Table("thing", TABLES, Column("id", Integer, primary_key=True), Column("text", String))
@@ -19,7 +19,7 @@ things = Table("thing", TABLES, Column("id", Integer, primary_key=True), Column(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "state.db", durable=True)
+    made = SqliteStore(tmp_path / "state.db", durable=True)
     made.create(TABLES)
     yield made
     made.close()
@@ -81,7 +81,7 @@ def test_writers_take_turns(store: Store) -> None:
 
 def test_what_must_not_be_lost_is_synced_at_every_commit(tmp_path: Path) -> None:
     for durable, level in ((True, 2), (False, 1)):
-        store = Store(tmp_path / f"{durable}.db", durable=durable)
+        store = SqliteStore(tmp_path / f"{durable}.db", durable=durable)
         with store.read() as connection:
             assert connection.execute(text("PRAGMA synchronous")).scalar_one() == level
             assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
@@ -101,7 +101,7 @@ def test_a_full_disk_is_told_in_our_words_and_undoes_everything(store: Store) ->
 
 
 def test_a_store_that_another_process_locks_is_busy(tmp_path: Path) -> None:
-    mine, other = (Store(tmp_path / "state.db", durable=True) for _ in range(2))
+    mine, other = (SqliteStore(tmp_path / "state.db", durable=True) for _ in range(2))
     mine.create(TABLES)
 
     def write_without_patience() -> None:

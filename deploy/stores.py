@@ -1,0 +1,34 @@
+"""Where state and views of a service lie: in files of the data folder, or in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from shared.config import Settings
+from shared.stores import SqliteStore, Store
+
+Kind = Literal["state", "views"]
+SERVICES = ("inventory", "orders", "routing", "porting", "billing", "gateway")
+RELAY = "relay"
+KEYS = "keys"  # In the place of a service: what all of them share, the wrapped keys of persons.
+
+# Of one process at most. A hold is filled while a look at the views lasts; state is written by one.
+CONNECTIONS: dict[Kind, int] = {"state": 4, "views": 8}
+_KEY_CONNECTIONS = 2
+_STATES = (*SERVICES, "clock", RELAY, KEYS)
+SCHEMAS = (*(f"state_{name}" for name in _STATES), *(f"views_{name}" for name in SERVICES))
+
+
+def open_store(settings: Settings, kind: Kind, service: str) -> Store:
+    """The store that the settings name. In PostgreSQL every service has a schema for each; the
+    files are shared by all services of their process. Connects at the first use."""
+    if settings.database is None:
+        return SqliteStore(settings.data / f"{kind}.db", durable=kind == "state")
+    from shared.stores.postgres import PostgresStore
+
+    return PostgresStore(
+        settings.database,
+        f"{kind}_{service}",
+        durable=kind == "state",
+        connections=_KEY_CONNECTIONS if service == KEYS else CONNECTIONS[kind],
+    )

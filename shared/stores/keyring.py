@@ -1,0 +1,88 @@
+"""Where the wrapped keys of persons lie: in the state store, one set for all services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    insert,
+    select,
+    update,
+)
+
+from shared import sealing
+from shared.clock import MachineClock
+from shared.stores.port import Store
+
+KEYS = MetaData()
+_subject_key = Table(
+    "subject_key",
+    KEYS,
+    Column("subject", String, primary_key=True),
+    Column("wrapped", LargeBinary),  # NULL: destroyed.
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("destroyed_at", DateTime(timezone=True)),
+)
+
+
+class StoredKeyring:
+    """A ``Keyring`` whose wrapped keys lie in the state store."""
+
+    def __init__(self, state: Store, master: bytes) -> None:
+        self._state = state
+        self._wrapper = sealing.Wrapper(master)
+        self._known: dict[str, bytes] = {}
+        state.create(KEYS)
+        self._check_master()
+
+    def _check_master(self) -> None:
+        # At the start, and not when the first name is to be read.
+        sample = select(_subject_key).where(_subject_key.c.wrapped.is_not(None)).limit(1)
+        with self._state.read() as connection:
+            row = connection.execute(sample).first()
+        if row is not None:
+            self._wrapper.unwrap(row.subject, row.wrapped)
+
+    def key(self, subject: str) -> bytes | None:
+        """See ``Keyring.key``."""
+        if subject not in self._known:
+            with self._state.read() as connection:
+                row = connection.execute(_row_of(subject)).first()
+            if row is None or row.wrapped is None:
+                return None
+            self._known[subject] = self._wrapper.unwrap(subject, row.wrapped)
+        return self._known[subject]
+
+    def make_key(self, subject: str) -> bytes | None:
+        """See ``Keyring.make_key``. Two makers at once end up with the same key."""
+        if subject in self._known:
+            return self._known[subject]
+        with self._state.write() as connection:
+            if connection.execute(_row_of(subject)).first() is None:
+                wrapped = self._wrapper.wrap(subject, sealing.new_key())
+                row = {"subject": subject, "wrapped": wrapped, "made_at": MachineClock().now()}
+                connection.execute(insert(_subject_key).values(row))
+        return self.key(subject)
+
+    def destroy(self, subject: str) -> None:
+        """Erases the person: from now on their fields read as ``Erased``."""
+        now = MachineClock().now()
+        gone = {"wrapped": None, "destroyed_at": now}
+        with self._state.write() as connection:
+            where = _subject_key.c.subject == subject
+            done = connection.execute(update(_subject_key).where(where).values(gone))
+            if not done.rowcount:  # Nothing was sealed yet, and nothing will be.
+                connection.execute(
+                    insert(_subject_key).values(subject=subject, made_at=now, **gone)
+                )
+        self._known.pop(subject, None)
+
+
+def _row_of(subject: str) -> Any:
+    return select(_subject_key).where(_subject_key.c.subject == subject)

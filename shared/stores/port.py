@@ -1,0 +1,34 @@
+"""What every store does, whatever database it lies in."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine, MetaData
+
+
+class Store(Protocol):
+    """A database of our own tables. ``durable`` means: what was committed survives a power cut.
+
+    Its own tables are the only ones it sees: names need no schema. Everything raises
+    ``storage_full``, ``busy`` and, where the database is a server, ``log_unavailable``.
+    """
+
+    engine: Engine
+
+    def create(self, metadata: MetaData) -> None:
+        """Makes the tables that are not there yet. Several processes may do so at once."""
+
+    def remake(self, connection: Connection, metadata: MetaData) -> None:
+        """Makes tables anew and empty, as part of a transaction of ``write``."""
+
+    def write(self) -> AbstractContextManager[Connection]:
+        """A transaction that writes: all of it or nothing. Writers of one store take turns, those
+        of other processes too: what was read in it is still so when it ends."""
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A consistent look at the store; it does not wait for writers and cannot write."""
+
+    def close(self) -> None:
+        """Closes every connection."""
