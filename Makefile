@@ -8,7 +8,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-fast lint fmt bench pictures lock clean setup-run setup-test chromium servers rabbitmq
+.PHONY: help run up down status test test-fast lint fmt bench pictures lock clean setup-run setup-test chromium servers rabbitmq
 
 help:  ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -16,6 +16,18 @@ help:  ## Print this list.
 run: export PBXIM_MODE ?= sandbox
 run: setup-run  ## Start the whole system on this machine, in sandbox mode (Ctrl-C stops it).
 	@exec $(VENV)/python -m deploy.embedded
+
+up: export PBXIM_MODE ?= sandbox
+up: setup-run  ## Start the distributed system: own PostgreSQL and RabbitMQ, every service a process.
+	@[ -n "$$PBXIM_DATABASE" ] || scripts/servers.sh
+	@[ -n "$$PBXIM_AMQP" ] || scripts/rabbitmq.sh
+	@exec $(VENV)/python -m deploy.up up
+
+down:  ## End what `make up` started.
+	@exec $(VENV)/python -m deploy.up down
+
+status:  ## Say how the processes of `make up` are.
+	@exec $(VENV)/python -m deploy.up status
 
 test: chromium servers rabbitmq lint  ## Lint, then every test (WORKERS=2 processes).
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal --durations 10

@@ -45,7 +45,7 @@ class Gateway:
         if self._ground is None:
             return
         runtime = self._ground.runtime(_NAME)
-        self._progress.listen(getattr(self.settings, "database", None) or "", self._ground.clock)
+        self._progress.listen(self.settings.database or "", self._ground.clock)
         if not self.settings.sandbox:
             refuse_demo(runtime.state)
         self._web.serve(create_app(runtime, self._client, self.status))

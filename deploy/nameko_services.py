@@ -19,10 +19,12 @@ from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 from nameko import exceptions as nameko_exceptions
 from nameko.extensions import DependencyProvider
-from nameko.messaging import QueueConsumer
+from nameko.messaging import QueueConsumer, QueueConsumerStopped
 from nameko.rpc import Rpc, RpcConsumer
 
 from deploy import wire
+from deploy.clock_process import ClockProcess
+from deploy.clock_service import ClockService as PlainClock
 from deploy.processes import when_there
 from deploy.serving import Serving
 from services.billing.service import Billing
@@ -62,11 +64,33 @@ class Node(DependencyProvider):  # type: ignore[misc]  # nameko ships no types.
         return self._methods
 
 
+class ClockNode(Node):
+    """The test clock, and a thread of the container that puts it forward."""
+
+    def __init__(self) -> None:
+        super().__init__(PlainClock.name, lambda _: object())
+        self._process: ClockProcess | None = None
+
+    def setup(self) -> None:
+        """See ``Node.setup``."""
+        try:
+            self._process = ClockProcess(serving())
+        except PbxError as error:  # A module is run as a whole: its other services need no clock.
+            _log.warning("no_test_clock", reason=error.detail)
+        else:
+            self._methods = methods(self._process.service)
+
+    def start(self) -> None:
+        """The moment when everything of the container is set up."""
+        if self._process is not None:
+            self.container.spawn_managed_thread(self._process.run, identifier="clock")
+
+
 @functools.cache
 def serving() -> Serving:
     """What all services of this process stand on."""
     settings = config.load()
-    logging.set_up(settings.log_level, as_json=settings.log_json)
+    logging.set_up(settings.log_level, as_json=settings.log_json, process=settings.process)
     # It warns of every refusal, with a traceback; a caller who was refused is no news.
     logging.only_errors_of("nameko.containers")
     failpoints.arm(settings.failpoint)
@@ -91,6 +115,16 @@ class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
                 interval_max=1,
             )
             yield connection
+
+    def run(self, _tokens: int = 1, **arguments: Any) -> None:
+        """Being told to stop before the broker was there is no error to report."""
+        with contextlib.suppress(QueueConsumerStopped):
+            super().run(_tokens, **arguments)
+
+    def stop(self) -> None:
+        """Also what never began can be stopped."""
+        if self._gt is not None:
+            super().stop()
 
 
 class _Calls(RpcConsumer):  # type: ignore[misc]  # See above.
@@ -137,7 +171,7 @@ def _answered(
     words = {"correlation_id": given.get("correlation_id", ""), "method": f"{worker.name}.{name}"}
     with structlog.contextvars.bound_contextvars(**words):
         try:
-            return dispatch_plain(worker.service[name], context, arguments)
+            return dispatch_plain(_method(worker, name), context, arguments)
         except PbxError as error:
             raise wire.packed(error) from None
         except Exception:  # noqa: BLE001  # A caller is told about all of them, and no more.
@@ -145,14 +179,21 @@ def _answered(
             raise wire.packed(refusal("internal_error")) from None
 
 
-def nameko_class(name: str, plain: type) -> Any:
+def _method(worker: Any, name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] | None = worker.service.get(name)
+    if found is None:
+        raise refusal("service_unavailable", f"{worker.name} is not available here.")
+    return found
+
+
+def nameko_class(name: str, plain: type, node: Node | None = None) -> Any:
     """A nameko service class with exactly those methods of the plain one that are marked ``@rpc``.
-    The plain class is made with the runtime, as everywhere."""
+    The plain class is made with the runtime, as everywhere, or by its own ``node``."""
     marked = inspect.getmembers(plain, lambda found: getattr(found, "__rpc__", False))
     made = {method: _entry(method, function) for method, function in marked}
     about = {
         "name": name,
-        "service": Node(name, plain),
+        "service": node or Node(name, plain),
         "__doc__": plain.__doc__,
         "__module__": __name__,
     }
@@ -164,6 +205,7 @@ OrdersService = nameko_class("orders", PlainOrders)
 RoutingService = nameko_class("routing", PlainRouting)
 PortingService = nameko_class("porting", PlainPorting)
 BillingService = nameko_class("billing", Billing)
+ClockService = nameko_class(PlainClock.name, PlainClock, ClockNode())
 ALL = (InventoryService, OrdersService, RoutingService, PortingService, BillingService)
 
 

@@ -46,6 +46,7 @@ def _with(settings: Settings, keys: dict[str, str], base_url: str) -> Settings:
 
 
 def keys_of(folder: Path) -> dict[str, str]:
+    """The sandbox's keys: made at the first time."""
     path = folder / "keys.json"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

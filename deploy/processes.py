@@ -29,7 +29,7 @@ def settings_of(process: str, *needed: str) -> Settings:
             raise refusal(
                 "setting_invalid", f"{variable} is missing; {process} needs it.", param=variable
             )
-    logging.set_up(settings.log_level, as_json=settings.log_json)
+    logging.set_up(settings.log_level, as_json=settings.log_json, process=settings.process)
     failpoints.arm(settings.failpoint)
     return settings
 

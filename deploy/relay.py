@@ -8,17 +8,16 @@ another one stands by. If two are active all the same, the fenced checkpoint let
 
 from __future__ import annotations
 
-import signal
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 
+from deploy.processes import settings_of, until_told, when_there
 from deploy.public_events import PUBLISHED, Outgoing, outgoing
 from deploy.publisher import Publisher
 from deploy.single import Lock, make_lock
-from shared import config, failpoints, logging
+from deploy.stores import RELAY, open_store
+from shared import failpoints, logging
 from shared.clock import MachineClock
 from shared.config import Settings
 from shared.consumers import checkpoints, parking
@@ -194,11 +193,17 @@ def _assert_contiguous(after: int, batch: Sequence[Recorded]) -> None:
 class Runner:
     """Drives a relay until it is told to stop: stands by, connects, publishes, connects again."""
 
-    def __init__(self, relay: Relay, publisher: Publisher, lock: Lock) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        publisher: Publisher,
+        lock: Lock,
+        stopping: threading.Event | None = None,
+    ) -> None:
         self._relay = relay
         self._publisher = publisher
         self._lock = lock
-        self.stopping = threading.Event()
+        self.stopping = stopping or threading.Event()
         self._active = False
         self._waits_for_broker = False
 
@@ -243,39 +248,27 @@ class Runner:
         self._waits_for_broker = True
 
 
-def make_runner(settings: Settings) -> Runner:
-    """A relay for the settings, ready to run. Raises ``setting_invalid`` without ``PBXIM_AMQP``."""
+def make_runner(settings: Settings, stopping: threading.Event) -> Runner:
+    """A relay for the settings, ready to run until ``stopping`` is set."""
     from deploy.ground import all_specs, make_folder, open_log
 
-    if settings.amqp is None:
-        allowed = "the relay needs it, as in amqp://user:password@host:5672/vhost"
-        raise refusal("setting_invalid", f"PBXIM_AMQP is missing; {allowed}.", param="PBXIM_AMQP")
     all_specs()  # Which events there are.
     make_folder(settings)  # It may be the first process to start.
-    publisher = Publisher(settings.amqp)
-    relay = Relay(open_log(settings), Store(settings.data / "state.db", durable=True), publisher)
-    return Runner(relay, publisher, make_lock(settings, NAME))
+    publisher = Publisher(settings.amqp or "")
+    relay = Relay(open_log(settings), open_store(settings, "state", RELAY), publisher)
+    return Runner(relay, publisher, make_lock(settings, NAME), stopping)
+
+
+def _run(stopping: threading.Event) -> None:
+    settings = settings_of("the relay", "amqp")
+    runner = when_there(lambda: make_runner(settings, stopping), stopping)
+    if runner is not None:
+        runner.run()
 
 
 def main() -> None:
-    """Runs until SIGTERM or Ctrl-C. Ends with a message and 1 where it cannot go on."""
-    try:
-        settings = config.load()
-        logging.set_up(settings.log_level, as_json=settings.log_json)
-        failpoints.arm(settings.failpoint)
-        runner = make_runner(settings)
-        _on_signals(runner.stopping)
-        runner.run()
-    except PbxError as error:
-        sys.exit(f"pbxim relay: {error.detail} ({error.code})")
-
-
-def _on_signals(stopping: threading.Event) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    """Runs until SIGTERM or Ctrl-C."""
+    until_told(_run, NAME)
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def _run(names: list[str], stopping: threading.Event) -> None:
     lock = make_lock(settings, *(f"runner:{spec.name}" for spec in specs))
     while not stopping.is_set() and _mine(lock, stopping):
         runner = when_there(
-            lambda: make_runner(settings, specs, getattr(settings, "database", None) or ""),
+            lambda: make_runner(settings, specs, settings.database or ""),
             stopping,
         )
         if runner is None:

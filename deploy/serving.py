@@ -21,10 +21,10 @@ class Serving:
     """
 
     def __init__(self, settings: Settings) -> None:
-        heard = HeardProgress() if getattr(settings, "database", None) else None
+        heard = HeardProgress() if settings.database else None
         self.ground = Ground(settings, all_specs(), MachineClock(), heard or Progress())
         if heard is not None:
-            heard.listen(getattr(settings, "database", None) or "", self.ground.clock)
+            heard.listen(settings.database or "", self.ground.clock)
         self.progress = heard
 
     def runtime(self, service: str) -> Runtime:

@@ -53,17 +53,20 @@ def _shown(found: Any) -> Any:
             return _SECRET_VALUES.sub(_HIDDEN, str(found))
 
 
-def set_up(level: str, *, as_json: bool | None) -> None:
-    """Configures structlog, and the standard library's logging to speak through it."""
+def set_up(level: str, *, as_json: bool | None, process: str = "") -> None:
+    """Configures structlog, and the standard library's logging to speak through it. ``process``
+    names this one among those whose lines are read together."""
     json = not sys.stderr.isatty() if as_json is None else as_json
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        *_named(process),
         redact,
     ]
-    end: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
+    columns = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    end: Any = structlog.processors.JSONRenderer() if json else columns
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     structlog.configure(
         processors=[*shared, end],
@@ -72,6 +75,13 @@ def set_up(level: str, *, as_json: bool | None) -> None:
         cache_logger_on_first_use=True,
     )
     _adopt_standard_logging(shared, end, number)
+
+
+def _named(process: str) -> list[Any]:
+    def name(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> Any:
+        return {"process": process, **fields}
+
+    return [name] if process else []
 
 
 def _adopt_standard_logging(shared: list[Any], end: Any, level: int) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 from shared.codec import decode_meta
 from shared.eventlog import Recorded
-from shared.eventlog.sqlite import SqliteLog
 from tests.contract.payment_servers import wait_until
 from tests.support.product import ApiClient, Product
 
@@ -53,7 +52,7 @@ def buy(client: ApiClient, quantity: int, city: str = "") -> dict[str, Any]:
 
 def events_about(product: Product, order: dict[str, Any]) -> list[Recorded]:
     """Every event of the order, its hold, its charge and its numbers, in order."""
-    log = SqliteLog(product.data / "log.db")
+    log = product.events()
     about = [order["id"], order["quote_id"], order["charge_id"]]
     marks = [text.encode() for text in about]
     found = [e for e in log.read_all(0, 1_000_000) if any(m in e.payload for m in marks)]

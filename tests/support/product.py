@@ -15,9 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from deploy.ground import open_log
+from deploy.up.servers import Servers
+from shared import config
+from shared.eventlog import EventLog
+
 ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+_SLOWER = 8  # The distributed system: a dozen processes, on a machine that runs other tests, too.
 
 
 @dataclass
@@ -90,6 +96,7 @@ class Product:
     data: Path
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    distributed: bool = False
 
     def start(self) -> Product:
         """Starts it on a free port and waits until it answers."""
@@ -97,14 +104,14 @@ class Product:
         before = demo.stat().st_mtime_ns if demo.exists() else 0
         with self._log_path().open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.embedded"],
+                [sys.executable, "-m", *self._module()],
                 cwd=ROOT,
                 env=os.environ | self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        end = time.monotonic() + _READY_SECONDS
+        end = time.monotonic() + self._seconds(_READY_SECONDS)
         while not demo.exists() or demo.stat().st_mtime_ns == before:
             if self.process.poll() is not None or time.monotonic() > end:
                 self.kill()
@@ -112,9 +119,21 @@ class Product:
             time.sleep(0.02)  # A process of its own says nothing else.
         return self
 
+    def _module(self) -> tuple[str, ...]:
+        return ("deploy.up", "up", "--together") if self.distributed else ("deploy.embedded",)
+
+    def _seconds(self, embedded: float) -> float:
+        return embedded * _SLOWER if self.distributed else embedded
+
     def _environment(self) -> dict[str, str]:
         ours = {"PBXIM_MODE": "sandbox", "PBXIM_HTTP": "127.0.0.1:0", "PBXIM_DATA": str(self.data)}
         return ours | self.environment
+
+    def events(self) -> EventLog:
+        """The event log, beside the product that runs."""
+        own = Servers(self.data / "up").database() if self.distributed else ""
+        environment = self._environment() | ({"PBXIM_LOG": own} if own else {})
+        return open_log(config.load(environment))
 
     def log(self) -> str:
         """What it said."""
@@ -170,11 +189,12 @@ class Product:
         assert self.process is not None
         began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
+        seconds = self._seconds(_STOP_SECONDS)
         try:
-            self.process.wait(_STOP_SECONDS)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"it did not end in {_STOP_SECONDS} s:\n{self.log()}") from None
+            raise AssertionError(f"it did not end in {seconds} s:\n{self.log()}") from None
         return time.monotonic() - began
 
     def kill(self) -> None:

@@ -1,0 +1,233 @@
+"""``make up``, ``make down``, ``make status``: ``python -m deploy.up [up|down|status]``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from deploy.demo import write_private
+from deploy.ground import make_folder
+from deploy.payments import keys_of
+from deploy.up.plan import Program, programs
+from deploy.up.servers import Servers
+from deploy.up.supervisor import ROOT, configuration
+from shared import config
+from shared.config import Settings
+from shared.errors import PbxError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+_READY_SECONDS = 180.0
+_STOP_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
+Together = Annotated[
+    bool, typer.Option("--together", help="One process for all services, one for all runners.")
+]
+
+
+@app.command("up")
+def up(*, together: Together = False) -> None:
+    """Starts everything, prints all logs in one stream, ends with Ctrl-C or ``make down``."""
+    settings = _settings()
+    make_folder(settings)
+    folder = settings.data / "up"
+    (folder / "log").mkdir(mode=0o700, parents=True, exist_ok=True)
+    if _running(folder):
+        _say("pbxim: it runs already (make status, make down).")
+        raise typer.Exit(1)
+    environment, servers = _environment(settings, folder)
+    plan = [*servers, *programs(sandbox=settings.sandbox, together=together)]
+    file = folder / "supervisord.conf"
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as written:
+        written.write(configuration(folder, plan, environment))
+    raise typer.Exit(_supervise(file, settings, environment["PBXIM_HTTP"], folder))
+
+
+@app.command("down")
+def down() -> None:
+    """Ends what ``up`` started, in order; returns when it has ended."""
+    pid = _running(_settings().data / "up")
+    if pid is None:
+        _say("pbxim: nothing runs.")
+        return
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + _STOP_SECONDS
+    while _alive(pid):
+        if time.monotonic() > end:
+            _say(f"pbxim: process {pid} does not end; look at make status.")
+            raise typer.Exit(1)
+        time.sleep(_LOOK_SECONDS)
+
+
+@app.command("status")
+def status(*, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Says which processes run, and what the gateway says of the read models."""
+    settings = _settings()
+    folder = settings.data / "up"
+    if _running(folder) is None:
+        _say("pbxim: nothing runs. Start it with: make up")
+        raise typer.Exit(1)
+    shown = _processes(folder)
+    ready = _ready(json.loads((folder / "up.json").read_text())["url"])
+    if as_json:
+        print(json.dumps({"processes": shown, "ready": ready}))  # noqa: T201
+        return
+    for name, words in shown.items():
+        print(f"{name:<18} {words}")  # noqa: T201
+    print(f"{'ready':<18} {_in_words(ready)}")  # noqa: T201
+
+
+def _settings() -> Settings:
+    return config.load({"PBXIM_MODE": "sandbox"} | config.environment())
+
+
+def _environment(settings: Settings, folder: Path) -> tuple[dict[str, str], list[Program]]:
+    """What the processes are told, and the servers that have to be started for them."""
+    told = {k: v for k, v in config.environment().items() if k.startswith("PBXIM_")}
+    servers, own = Servers(folder), []
+    if not told.get("PBXIM_DATABASE"):
+        own.append(servers.postgres())
+        told["PBXIM_DATABASE"] = servers.database()
+    told.setdefault("PBXIM_LOG", told["PBXIM_DATABASE"])
+    if not told.get("PBXIM_AMQP"):
+        own += servers.rabbitmq()
+        told["PBXIM_AMQP"] = servers.broker
+    settings = replace(settings, port=settings.port or servers.port("http_port"))
+    told |= {
+        "PBXIM_MODE": settings.mode,
+        "PBXIM_DATA": str(settings.data.resolve()),
+        "PBXIM_HTTP": settings.base_url.removeprefix("http://"),
+        "PBXIM_LOG_JSON": told.get("PBXIM_LOG_JSON", "0"),
+    }
+    if settings.sandbox and not settings.stripe_secret_key:
+        keys = keys_of(settings.data / "payment_sandbox")
+        base = f"http://127.0.0.1:{servers.port('payments_port')}"
+        told |= {f"PBXIM_STRIPE_{name.upper()}": found for name, found in keys.items()}
+        told |= {"PBXIM_STRIPE_API_BASE": base, "PBXIM_STRIPE_SCRIPT_URL": f"{base}/v3/"}
+    return told, own
+
+
+def _supervise(file: Path, settings: Settings, http: str, folder: Path) -> int:
+    supervisord = Path(sys.executable).with_name("supervisord")
+    # A session of its own: Ctrl-C reaches us alone, and we end it in order.
+    command = [str(supervisord), "-c", str(file)]
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
+    url = f"http://{http}"
+    write_private(folder / "up.json", {"pid": os.getpid(), "url": url})
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        child.terminate()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    threading.Thread(target=_greet, args=(settings, url, child), daemon=True).start()
+    _pass_on(child)
+    status = child.wait()
+    (folder / "up.json").unlink(missing_ok=True)
+    return max(0, status)
+
+
+def _pass_on(child: subprocess.Popen[bytes]) -> None:
+    # supervisord opens its output once per program; as a file of ours that would overwrite itself.
+    assert child.stdout is not None
+    for line in child.stdout:
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+
+
+def _greet(settings: Settings, url: str, child: subprocess.Popen[bytes]) -> None:
+    began = time.monotonic()
+    while not (ready := _ready(url)) or not ready.get("ready"):
+        if child.poll() is not None or time.monotonic() > began + _READY_SECONDS:
+            return
+        time.sleep(_LOOK_SECONDS)
+    lines = [
+        "",
+        f"  PBX.IM Numbers ({settings.mode}) is ready after {time.monotonic() - began:.1f} s.",
+        f"  Pages        {url}/",
+        f"  API docs     {url}/docs",
+        "  Processes    make status",
+    ]
+    if settings.sandbox:
+        lines.append(f"  Signing in   see {settings.data / 'demo.json'} (also: pbxim demo)")
+    _say("\n".join([*lines, "  Ctrl-C or make down ends it.", ""]))
+
+
+def _processes(folder: Path) -> dict[str, str]:
+    program = Path(sys.executable).with_name("supervisorctl")
+    command = [str(program), "-c", str(folder / "supervisord.conf"), "status"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    lines = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.strip()]
+    return {name.rpartition(":")[2]: rest.strip() for name, rest in lines}
+
+
+def _ready(url: str) -> dict[str, Any]:
+    request = urllib.request.Request(f"{url}/readyz")
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:  # nosec B310  # Our own http.
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        with contextlib.suppress(ValueError):
+            return dict(json.load(error))
+    except (OSError, ValueError):
+        pass
+    return {}
+
+
+def _in_words(ready: dict[str, Any]) -> str:
+    if not ready:
+        return "no: the gateway does not answer"
+    behind = [f"{n} {c['lag']}" for n, c in ready.get("consumers", {}).items() if c.get("lag")]
+    silent = [f"{name} is silent" for name in ready.get("silent_runners", [])]
+    failed = [n for n, c in ready.get("consumers", {}).items() if c.get("failure")]
+    words = ["yes" if ready.get("ready") else "no", *silent]
+    words += [f"stopped: {', '.join(failed)}"] if failed else []
+    words += [f"behind: {', '.join(behind)}"] if behind else []
+    return "; ".join(words)
+
+
+def _running(folder: Path) -> int | None:
+    try:
+        pid = int(json.loads((folder / "up.json").read_text())["pid"])
+    except (OSError, ValueError):
+        return None
+    return pid if _alive(pid) else None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201  # To whoever started it.
+
+
+def main() -> None:
+    """The command's entry point."""
+    try:
+        app()
+    except PbxError as error:
+        _say(f"pbxim: {error.detail} ({error.code})")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
