@@ -8,6 +8,12 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture
+def product(embedded):
+    """One runtime will do: the pages come from the same code."""
+    return embedded
+
+
 def test_somebody_buys_with_the_keyboard_alone(person, visit):
     page = visit()
     sign_in_by_keys(page, person.add_card())

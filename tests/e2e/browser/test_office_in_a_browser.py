@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.contract.payment_servers import wait_until
 from tests.e2e.browser.people import STOCK_HEAD, Person, invite
 from tests.support.product import Product
 
@@ -138,6 +139,8 @@ def test_the_clock_is_put_forward_and_says_what_became_due(
     customer = invite(product)
     offer = customer.api.get("/v1/available-numbers?country=US&limit=1").body["data"][0]
     quote = customer.api.post("/v1/quotes", {"items": [{"offer_id": offer["offer_id"]}]}).body
+    office = product.staff()
+    wait_until(lambda: quote["id"] in str(office.get("/v1/test-clock").body["next"]))
     page = staff.sign_in(visit(), "/office/clock")
     expect(page.get_by_role("region", name="Due next")).to_contain_text(quote["id"])
 
