@@ -65,6 +65,7 @@ class Settings:
     trusted_proxy: str | None
     amqp: str | None
     process: str
+    health: tuple[str, int] | None
     failpoint: str | None
 
     @property
@@ -157,6 +158,9 @@ class _Reader:
             raise _invalid(name, found, "0 or 1")
         return found == "1"
 
+    def maybe_listen(self, name: str) -> tuple[str, int] | None:
+        return self.listen(name, "") if self.maybe(name) else None
+
     def listen(self, name: str, default: str) -> tuple[str, int]:
         found = self.text(name, default)
         host, _, port = found.rpartition(":")
@@ -205,6 +209,7 @@ def _read(env: _Reader) -> Settings:
         trusted_proxy=env.maybe("PBXIM_TRUSTED_PROXY"),
         amqp=env.maybe("PBXIM_AMQP"),
         process=env.text("PBXIM_PROCESS", ""),
+        health=env.maybe_listen("PBXIM_HEALTH"),
         failpoint=env.form("PBXIM_FAILPOINT", "", *_FAILPOINT) or None,
     )
 

@@ -63,6 +63,7 @@ WRONG = [
     ("PBXIM_HTTP", "localhost:", "host:port"),
     ("PBXIM_HTTP", "localhost:99999", "host:port"),
     ("PBXIM_HTTP", "localhost:²", "host:port"),
+    ("PBXIM_HEALTH", "9101", "host:port"),
     ("PBXIM_LOG_LEVEL", "loud", "debug, info, warning, error, critical"),
     ("PBXIM_LOG_JSON", "yes", "0 or 1"),
     ("PBXIM_STRIPE_TIMEOUT", "0", "from 0.1 to 80"),
