@@ -16,12 +16,14 @@ from deploy.assembly import Assembly, assemble
 from deploy.demo import prepare_demo, refuse_demo
 from deploy.ground import all_specs, make_folder
 from deploy.interpreter import tune_interpreter
+from deploy.metrics import Calls, Measured, of_runtime, together
 from deploy.payment_sandbox.process import SandboxProcess
 from deploy.payments import start_payments
 from deploy.web import Web, start_mails
 from services import gateway
 from services.gateway import idempotency
 from services.gateway.app import create_app
+from services.gateway.surroundings import metrics_of
 from shared import config, failpoints, logging
 from shared.config import Settings
 from shared.errors import PbxError
@@ -47,7 +49,10 @@ class Embedded:
         self.settings, self._child = start_payments(self._web.settings)
         self.assembly = assemble(self.settings, (*all_specs(), gateway.spec()))
         self.assembly.start()
-        app = create_app(self.assembly.runtime, self.assembly.client, self.assembly.status)
+        calls = Calls("client")
+        client = Measured(self.assembly.client, calls)
+        app = create_app(self.assembly.runtime, client, self.assembly.status)
+        metrics_of(app).also(together(calls.collect, *of_runtime(self.assembly.runtime)))
         if not self.settings.sandbox:
             refuse_demo(self.assembly.runtime.state)
         idempotency.give_up_running(self.assembly.runtime.state)

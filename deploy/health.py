@@ -12,22 +12,20 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from prometheus_client import Metric
-
+from deploy.metrics import Collect
 from shared import logging, metrics
 from shared.config import Settings
 from shared.errors import PbxError
 from shared.refusals import refusal
 
 Status = Callable[[], dict[str, Any]]
-Collect = Callable[[], Iterable[Metric]]
 _log = logging.logger("health")
-_STUCK_SECONDS = 30.0
+_STUCK_SECONDS = 60.0  # The relay may wait half a minute for RabbitMQ's confirms.
 _AT_ONCE = 8
 _PATIENCE_SECONDS = 5
 _Answer = tuple[HTTPStatus, str, bytes]
@@ -53,8 +51,8 @@ class Health:
         self._socket: socket.socket | None = None
 
     def beat(self) -> None:
-        """The main loop still turns. Who has called this once has to go on: after 30 s without it
-        ``/livez`` answers 503. A process without a loop never calls it and always lives."""
+        """The main loop still turns. Who has called this once has to go on: after a minute without
+        it ``/livez`` answers 503. A process without a loop never calls it and always lives."""
         self._beaten = time.monotonic()
 
     def livez(self) -> tuple[HTTPStatus, dict[str, Any]]:
@@ -76,9 +74,8 @@ class Health:
     def metrics(self) -> bytes:
         """All metrics of the process, in Prometheus' text format."""
         uptime = time.monotonic() - self._started
-        return metrics.text(
-            metrics.of_status(self._asked(), uptime), self._counted(), self._process.collect()
-        )
+        own = metrics.of_status(self._asked(), uptime)
+        return metrics.text(own, metrics.tried(self._collect), self._process.collect())
 
     def listen(self, host: str, port: int) -> None:
         """Starts to answer. Raises ``setting_invalid`` where the address cannot be used."""
@@ -112,13 +109,6 @@ class Health:
         except Exception as error:  # noqa: BLE001  # A question about the state may not end anything.
             _log.warning("health_status_failed", error=type(error).__name__)
             return {"ready": False, "failure": type(error).__name__}
-
-    def _counted(self) -> list[Metric]:
-        try:
-            return list(self._collect())
-        except Exception as error:  # noqa: BLE001  # The other metrics are still worth having.
-            _log.warning("health_collect_failed", error=type(error).__name__)
-            return []
 
     def _serve(self, listening: socket.socket) -> None:
         # Not socketserver: its selector does not wait green in a patched process.

@@ -12,7 +12,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import structlog
 from amqp.exceptions import AMQPError
@@ -25,6 +25,8 @@ from nameko.rpc import Rpc, RpcConsumer
 from deploy import wire
 from deploy.clock_process import ClockProcess
 from deploy.clock_service import ClockService as PlainClock
+from deploy.health import Health, start_health
+from deploy.metrics import Calls
 from deploy.processes import when_there
 from deploy.serving import Serving
 from services.billing.service import Billing
@@ -44,6 +46,25 @@ _log = logging.logger("rpc")
 nameko_exceptions.registry.update(wire.BY_PATH)
 
 
+T = TypeVar("T")
+
+
+def _once(make: Callable[[], T]) -> Callable[[], T]:
+    """What is made once per process, also when all services are set up at the same time: whoever
+    waits for a socket lets the next one begin."""
+    lock = threading.Lock()
+    made: list[T] = []
+
+    @functools.wraps(make)
+    def get() -> T:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get
+
+
 class Node(DependencyProvider):  # type: ignore[misc]  # nameko ships no types.
     """Gives each worker the methods of the plain service. What the services stand on is built once
     per process, by the first of them that is set up; importing this module builds nothing."""
@@ -57,6 +78,7 @@ class Node(DependencyProvider):  # type: ignore[misc]  # nameko ships no types.
     def setup(self) -> None:
         """The moment that nameko has for connecting."""
         self._methods = methods(self._plain(serving().runtime(self._name)))
+        _health()
 
     def get_dependency(self, _worker_ctx: Any) -> Mapping[str, Callable[..., Any]]:
         """The callable methods of the plain service, by name."""
@@ -86,7 +108,7 @@ class ClockNode(Node):
             self.container.spawn_managed_thread(self._process.run, identifier="clock")
 
 
-@functools.cache
+@_once
 def serving() -> Serving:
     """What all services of this process stand on."""
     settings = config.load()
@@ -100,9 +122,34 @@ def serving() -> Serving:
     return made
 
 
+@_once
+def _calls() -> Calls:
+    return Calls("server")
+
+
+@_once
+def _health() -> Health:
+    settings = serving().ground.settings
+    return start_health(settings, _status, _calls().collect, settings.process or "nameko")
+
+
+def _status() -> dict[str, Any]:
+    # Without its log it could not answer, without the broker nobody could ask.
+    head = serving().ground.log.head()
+    away = sorted(service for service, linked in _Links.linked.items() if not linked)
+    return {"ready": not away, "broker": "away" if away else "ok", "away": away, "head": head}
+
+
 class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
     """Is back a second after the broker is: nameko waits two seconds longer after each try to
-    connect, up to thirty."""
+    connect, up to thirty. Knows of every service of this process whether it is linked."""
+
+    linked: ClassVar[dict[str, bool]] = {}
+
+    def setup(self) -> None:
+        """Not linked yet."""
+        self.linked[self.container.service_name] = False
+        super().setup()
 
     @contextlib.contextmanager
     def establish_connection(self) -> Iterator[Any]:
@@ -114,7 +161,11 @@ class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
                 interval_step=0.2,
                 interval_max=1,
             )
-            yield connection
+            self.linked[self.container.service_name] = True
+            try:
+                yield connection
+            finally:
+                self.linked[self.container.service_name] = False
 
     def run(self, _tokens: int = 1, **arguments: Any) -> None:
         """Being told to stop before the broker was there is no error to report."""
@@ -127,7 +178,7 @@ class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
             super().stop()
 
 
-class _Calls(RpcConsumer):  # type: ignore[misc]  # See above.
+class _Answers(RpcConsumer):  # type: ignore[misc]  # See above.
     """Outlives a broker that is gone when a call ends: in nameko an answer that cannot be sent ends
     the whole process."""
 
@@ -145,7 +196,7 @@ class _Calls(RpcConsumer):  # type: ignore[misc]  # See above.
 
 
 class _Entry(Rpc):  # type: ignore[misc]  # See above.
-    rpc_consumer = _Calls()
+    rpc_consumer = _Answers()
 
 
 def _entry(name: str, plain: Callable[..., Any]) -> Any:
@@ -171,7 +222,8 @@ def _answered(
     words = {"correlation_id": given.get("correlation_id", ""), "method": f"{worker.name}.{name}"}
     with structlog.contextvars.bound_contextvars(**words):
         try:
-            return dispatch_plain(_method(worker, name), context, arguments)
+            with _calls().timed(worker.name, name):
+                return dispatch_plain(_method(worker, name), context, arguments)
         except PbxError as error:
             raise wire.packed(error) from None
         except Exception:  # noqa: BLE001  # A caller is told about all of them, and no more.

@@ -7,14 +7,25 @@ from short lists (consumers, methods, route templates), never from what customer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Metric,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 
+from shared import logging
+
+_log = logging.logger("metrics")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BY_CONSUMER = ("consumer",)
+# Another series for each one, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Given:
@@ -49,6 +60,15 @@ def text(*families: Iterable[Metric]) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Given(families))
     return generate_latest(registry)
+
+
+def tried(collect: Callable[[], Iterable[Metric]]) -> list[Metric]:
+    """What is collected; nothing where that fails: the other metrics are still worth having."""
+    try:
+        return list(collect())
+    except Exception as error:  # noqa: BLE001  # A question may not end anything.
+        _log.warning("metrics_not_collected", error=type(error).__name__)
+        return []
 
 
 def gauge(name: str, says: str, number: float) -> Metric:

@@ -71,6 +71,11 @@ def hang_on(app: Any, surroundings: Gateway) -> None:
     app.extensions[_NAME] = surroundings
 
 
+def metrics_of(app: Any) -> Metrics:
+    """What an application counts, for whoever built it to add to."""
+    return cast("Gateway", app.extensions[_NAME]).metrics
+
+
 def context(at_least: int | None = None) -> CallContext:
     """The call context of the current request: who asks, for whom, under which key."""
     caller = g.get("caller")

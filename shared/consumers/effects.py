@@ -27,7 +27,9 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    case,
     delete,
+    func,
     insert,
     or_,
     select,
@@ -335,6 +337,19 @@ def release_claims(runtime: Runtime, service: str) -> None:
     with runtime.state.write() as connection:
         where = (_effect.c.service == service) & _effect.c.claimed_until.is_not(None)
         connection.execute(update(_effect).where(where).values(claimed_until=past))
+
+
+def counted(connection: Connection) -> list[tuple[str, str, int]]:
+    """How many calls are not done yet, by service and state: ``waiting``, ``calling``, or
+    ``unknown`` where an earlier try may have arrived."""
+    state = case(
+        (_effect.c.claimed_until.is_not(None), "calling"),
+        (_effect.c.maybe_sent, "unknown"),
+        else_="waiting",
+    )
+    query = select(_effect.c.service, state, func.count()).group_by(_effect.c.service, state)
+    found = connection.execute(query)
+    return sorted((service, called, number) for service, called, number in found)
 
 
 def work_is_waiting(state: Store, now: datetime) -> bool:

@@ -123,5 +123,12 @@ def listed(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def counted(connection: Connection) -> list[tuple[str, str, int]]:
+    """How many events are put aside, by consumer and status."""
+    query = select(parked.c.consumer, parked.c.status, func.count())
+    found = connection.execute(query.group_by(parked.c.consumer, parked.c.status))
+    return sorted((consumer, status, number) for consumer, status, number in found)
+
+
 def _row(consumer: str, position: int) -> Any:
     return and_(parked.c.consumer == consumer, parked.c.position == position)

@@ -9,6 +9,7 @@ from flask import Response
 from services.gateway.declare import Routes
 from services.gateway.identity import Who
 from services.gateway.surroundings import gateway
+from shared.metrics import CONTENT_TYPE
 
 ROUTES = Routes("Health", "For load balancers and monitoring.")
 _STATE = {
@@ -39,6 +40,5 @@ def readyz() -> tuple[Any, int]:
 @ROUTES.get("/metrics", _TEXT, who=Who.ANYONE)
 def metrics() -> Response:
     """Counters in Prometheus' text format"""
-    head = gateway().runtime.application.log.head()
-    text = gateway().metrics.text(head, gateway().status().get("consumers", {}))
-    return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+    status = {"head": gateway().runtime.application.log.head(), **gateway().status()}
+    return Response(gateway().metrics.text(status), content_type=CONTENT_TYPE)

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,7 @@ class RelayProcess:
     uri: str
     failpoint: str = ""
     process: subprocess.Popen[bytes] | None = None
+    more: dict[str, str] = field(default_factory=dict)
 
     @functools.cached_property
     def output(self) -> Output:
@@ -153,7 +154,7 @@ class RelayProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "deploy.relay"],
                 cwd=ROOT,
-                env=os.environ | ours,
+                env=os.environ | ours | self.more,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
