@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qsl, urlsplit
 
+from shared import secret_files
 from shared.refusals import refusal
 
 Mode = Literal["sandbox", "live"]
@@ -116,6 +117,14 @@ class _Reader:
     def maybe(self, name: str) -> str | None:
         return self.text(name, "") or None
 
+    def secret(self, name: str, default: str = "") -> str:
+        # In the environment or, for those who may not be shown there, in a file.
+        path = self.text(f"{name}_FILE", "")
+        found = self.text(name, "")
+        if path and found:
+            raise secret_files.given_twice(name)
+        return secret_files.read(name, path) if path else found or default
+
     def form(self, name: str, default: str, pattern: str, allowed: str) -> str:
         found = self.text(name, default)
         if found and not re.fullmatch(pattern, found):
@@ -123,10 +132,10 @@ class _Reader:
         return found
 
     def secret_form(self, name: str, pattern: str, allowed: str) -> str | None:
-        found = self.maybe(name)
-        if found is not None and not re.fullmatch(pattern, found):
+        found = self.secret(name)
+        if found and not re.fullmatch(pattern, found):
             raise _invalid(name, "of another form", allowed)  # It may hold a password.
-        return found
+        return found or None
 
     def choice(self, name: str, allowed: tuple[str, ...], default: str = "") -> Any:
         found = self.text(name, default)
@@ -190,9 +199,9 @@ def _read(env: _Reader) -> Settings:
         port=port,
         public_url=env.form("PBXIM_PUBLIC_URL", _http(host, port), *_URL).rstrip("/"),
         key_file=Path(env.text("PBXIM_KEY_FILE", str(data / "master.key"))),
-        stripe_secret_key=env.maybe("PBXIM_STRIPE_SECRET_KEY"),
-        stripe_publishable_key=env.maybe("PBXIM_STRIPE_PUBLISHABLE_KEY"),
-        stripe_webhook_secret=env.maybe("PBXIM_STRIPE_WEBHOOK_SECRET"),
+        stripe_secret_key=env.secret("PBXIM_STRIPE_SECRET_KEY") or None,
+        stripe_publishable_key=env.secret("PBXIM_STRIPE_PUBLISHABLE_KEY") or None,
+        stripe_webhook_secret=env.secret("PBXIM_STRIPE_WEBHOOK_SECRET") or None,
         stripe_api_base=env.maybe("PBXIM_STRIPE_API_BASE"),
         stripe_script_url=env.maybe("PBXIM_STRIPE_SCRIPT_URL"),
         stripe_timeout=env.number("PBXIM_STRIPE_TIMEOUT", 10, 0.1, 80),
@@ -207,7 +216,7 @@ def _read(env: _Reader) -> Settings:
         quarantine_days=env.whole("PBXIM_QUARANTINE_DAYS", 45, 0, 3650),
         rate_limit=env.form("PBXIM_RATE_LIMIT", "200 per second", *_RATE),
         trusted_proxy=env.maybe("PBXIM_TRUSTED_PROXY"),
-        amqp=env.maybe("PBXIM_AMQP"),
+        amqp=env.secret("PBXIM_AMQP") or None,
         process=env.text("PBXIM_PROCESS", ""),
         health=env.maybe_listen("PBXIM_HEALTH"),
         failpoint=env.form("PBXIM_FAILPOINT", "", *_FAILPOINT) or None,
@@ -215,7 +224,7 @@ def _read(env: _Reader) -> Settings:
 
 
 def _database(env: _Reader) -> str | None:
-    found = env.maybe("PBXIM_DATABASE")
+    found = env.secret("PBXIM_DATABASE") or None
     if found is not None and not re.fullmatch(_POSTGRESQL, found):
         allowed = "nothing (files in PBXIM_DATA) or postgresql://user@host:port/database"
         raise _invalid("PBXIM_DATABASE", _without_password(found), allowed)
@@ -224,7 +233,7 @@ def _database(env: _Reader) -> str | None:
 
 def _log(env: _Reader, data: Path) -> str:
     here = f"sqlite:{data / 'log.db'}"
-    found = env.text("PBXIM_LOG", here)
+    found = env.secret("PBXIM_LOG", here)
     if found != here and not re.fullmatch(_POSTGRESQL, found):
         allowed = f"{here} or postgresql://user@host:port/database"
         raise _invalid("PBXIM_LOG", _without_password(found), allowed)

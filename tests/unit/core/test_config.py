@@ -207,3 +207,73 @@ def test_no_key_is_repeated_in_a_refusal() -> None:
         wrong = "sk_live_secret" if environ is SANDBOX else "sk_test_secret"
 
         assert "secret" not in refused(environ | {"PBXIM_STRIPE_SECRET_KEY": wrong}).detail
+
+
+SECRETS = {
+    "PBXIM_STRIPE_SECRET_KEY": "sk_test_1",
+    "PBXIM_STRIPE_PUBLISHABLE_KEY": "pk_test_1",
+    "PBXIM_STRIPE_WEBHOOK_SECRET": "whsec_1",
+    "PBXIM_SMTP": "smtps://me:hush@mail.example.com:465",
+    "PBXIM_AMQP": "amqp://me:hush@127.0.0.1:5672/",
+    "PBXIM_LOG": "postgresql://me:hush@127.0.0.1/pbxim",
+    "PBXIM_DATABASE": "postgresql://me:hush@127.0.0.1/pbxim",
+}
+
+
+def test_every_secret_may_lie_in_a_file(tmp_path: Path) -> None:
+    named = {}
+    for name, secret in SECRETS.items():
+        (tmp_path / name).write_text(f"{secret}\n")
+        named[f"{name}_FILE"] = str(tmp_path / name)
+
+    assert config.load(SANDBOX | named) == config.load(SANDBOX | SECRETS)
+    assert config.unknown(named) == []
+
+
+def test_a_secret_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "amqp").write_text(SECRETS["PBXIM_AMQP"])
+    twice = {"PBXIM_AMQP": SECRETS["PBXIM_AMQP"], "PBXIM_AMQP_FILE": str(tmp_path / "amqp")}
+
+    error = refused(SANDBOX | twice)
+
+    assert error.param == "PBXIM_AMQP"
+    assert "both given" in error.detail
+    assert "hush" not in error.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b" \n\n", "is empty"),
+        (b"amqp://me:hush@127.0.0.1/\namqp://me:hush@127.0.0.2/\n", "several lines"),
+        (b"\xff\xfehush", "is no text"),
+    ],
+)
+def test_a_file_without_one_secret_is_named_and_not_shown(
+    tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    path = tmp_path / "amqp"
+    if content is not None:
+        path.write_bytes(content)
+
+    error = refused(SANDBOX | {"PBXIM_AMQP_FILE": str(path)})
+
+    assert error.param == "PBXIM_AMQP_FILE"
+    assert str(path) in error.detail
+    assert why in error.detail
+    assert "hush" not in error.detail
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
+    assert "Is a directory" in refused(SANDBOX | {"PBXIM_SMTP_FILE": str(tmp_path)}).detail
+
+
+def test_a_wrong_secret_in_a_file_is_as_wrong_as_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk_live_hush")
+
+    error = refused(SANDBOX | {"PBXIM_STRIPE_SECRET_KEY_FILE": str(tmp_path / "key")})
+
+    assert error.param == "PBXIM_STRIPE_SECRET_KEY"
+    assert "hush" not in error.detail
