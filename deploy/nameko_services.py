@@ -18,11 +18,12 @@ import structlog
 from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 from nameko import exceptions as nameko_exceptions
+from nameko.constants import AMQP_SSL_CONFIG_KEY, AMQP_URI_CONFIG_KEY
 from nameko.extensions import DependencyProvider
 from nameko.messaging import QueueConsumer, QueueConsumerStopped
 from nameko.rpc import Rpc, RpcConsumer
 
-from deploy import wire
+from deploy import broker, wire
 from deploy.clock_process import ClockProcess
 from deploy.clock_service import ClockService as PlainClock
 from deploy.health import Health, start_health
@@ -147,8 +148,11 @@ class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
     linked: ClassVar[dict[str, bool]] = {}
 
     def setup(self) -> None:
-        """Not linked yet."""
+        """Not linked yet. The broker is the one that the settings name, also by a file."""
         self.linked[self.container.service_name] = False
+        if (uri := serving().ground.settings.amqp) is not None:
+            plain, tls = broker.parts(uri)
+            self.container.config |= {AMQP_URI_CONFIG_KEY: plain, AMQP_SSL_CONFIG_KEY: tls}
         super().setup()
 
     @contextlib.contextmanager

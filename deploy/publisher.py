@@ -17,6 +17,7 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from deploy import topology
+from deploy.broker import link
 from deploy.public_events import Outgoing
 from shared import failpoints
 from shared.refusals import refusal
@@ -50,7 +51,7 @@ class Publisher:
         """Connects and declares the topology. Raises ``service_unavailable``."""
         self.close()
         with _translated():
-            self._connection = Connection(
+            self._connection = link(
                 self._uri,
                 connect_timeout=_CONNECT_SECONDS,
                 heartbeat=_HEARTBEAT_SECONDS,

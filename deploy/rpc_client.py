@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from amqp.exceptions import AMQPError
-from kombu import Connection, Queue
+from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from deploy import wire
+from deploy.broker import link as connection_to
 from deploy.publisher import AT_ONCE, patience, reason
 from deploy.topology import RPC_EXCHANGE
 from shared.refusals import refusal
@@ -108,7 +109,7 @@ class _Link:
         self._returned = False
         self._name = f"rpc.reply-pool-{uuid.uuid4()}"
         # Without heartbeats: nobody would send them while the link waits in the pool.
-        self._connection = Connection(
+        self._connection = connection_to(
             uri,
             connect_timeout=min(seconds, _CONNECT_SECONDS),
             heartbeat=0,

@@ -40,6 +40,7 @@ class Broker:
 
     folder: Path
     port: int = field(default_factory=free_port)
+    settings: str = ""  # In place of our own: a rabbitmq.conf, which names the port.
     _distribution: int = field(default_factory=free_port)
     _names: int = field(default_factory=free_port)
     _name_server: subprocess.Popen[bytes] | None = None
@@ -120,9 +121,8 @@ class Broker:
         cookie.write_text(secrets.token_hex(16))
         cookie.chmod(0o400)
         (self.folder / "plugins").write_text("[].\n")
-        (self.folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.file.level = warning\n"
-        )
+        ours = f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.file.level = warning\n"
+        (self.folder / "rabbitmq.conf").write_text(self.settings or ours)
         # Who resolves the node's name: as our own child, else it would stay behind for ever.
         self._name_server = subprocess.Popen(
             ["epmd", "-address", "127.0.0.1", "-port", str(self._names)],
@@ -133,13 +133,16 @@ class Broker:
 
     def _environment(self) -> dict[str, str]:
         place = str(self.folder)
+        listening = {
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+        }
         return os.environ | {
             "HOME": place,
             "ERL_EPMD_PORT": str(self._names),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"pbxim-{self.port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self.port),
+            **({} if self.settings else listening),
             "RABBITMQ_DIST_PORT": str(self._distribution),
             "RABBITMQ_CONFIG_FILE": f"{place}/rabbitmq",
             "RABBITMQ_CONF_ENV_FILE": f"{place}/no-environment",
