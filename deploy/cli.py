@@ -210,14 +210,17 @@ def invite_staff_member(
 
 @app.command("migrate")
 def migrate_database() -> None:
-    """Brings the database that PBXIM_LOG names to this version; name its owner there."""
-    from deploy.migrations import migrate
+    """Brings the databases that PBXIM_LOG and PBXIM_DATABASE name to this version; name their owner
+    there."""
+    from deploy.migrations import migrate, migrate_stores
 
     settings = _settings()
     if settings.log.startswith("sqlite:"):
         _talk("pbxim: the log is a file, which the product itself makes. There is nothing to do.")
-        return
-    _say(f"log {migrate(settings.log)}", as_json=False)
+    else:
+        _say(f"log {migrate(settings.log)}", as_json=False)
+    if settings.database is not None:
+        _say(f"stores {migrate_stores(settings.database)} schemas", as_json=False)
 
 
 @app.command("demo")

@@ -38,6 +38,7 @@ class SecretsFolder:
         self._folder = folder
         self._broker = broker
         self._database = database
+        self._hosts = {"rabbitmq": broker, "postgres": database, "kurrentdb": "kurrentdb"}
         self._made: list[str] = []
 
     def fill(self) -> list[str]:
@@ -65,12 +66,12 @@ class SecretsFolder:
             self._put(f"rabbitmq_{user}_password", _password)
 
     def _certificates(self) -> None:
-        names = [f"{server}_{part}" for server in ("rabbitmq", "postgres") for part in _PARTS]
+        names = [f"{server}_{part}" for server in self._hosts for part in _PARTS]
         if all((self._folder / name).exists() for name in ("ca", *names)):
             return
         authority = Authority("PBX.IM Numbers, servers of one installation")
         self._renew("ca", authority.certificate)
-        for server, host in (("rabbitmq", self._broker), ("postgres", self._database)):
+        for server, host in self._hosts.items():
             certificate, key = authority.issue(host)
             self._renew(f"{server}_certificate", certificate)
             self._renew(f"{server}_key", key)

@@ -17,7 +17,7 @@ from shared.eventlog import Entry, NewEvent
 from shared.eventlog.sqlite import SqliteLog
 from shared.refusals import refusal
 from shared.rpc import CallContext
-from shared.stores import Store
+from shared.stores import SqliteStore
 from tests.support.worlds import START, context
 
 
@@ -90,7 +90,7 @@ def test_events_and_ends_of_orders_are_counted_from_the_log_once_each(tmp_path: 
 
 
 def test_what_waits_in_the_state_is_counted_by_whom_and_how(tmp_path: Path) -> None:
-    state = Store(tmp_path / "state.db", durable=False)
+    state = SqliteStore(tmp_path / "state.db", durable=False)
     assert not any("{" in line for line in lines(Waiting(state).collect))
     state.create(PARKING)
     aside = {"consumer": "policy:orders", "stream": "s", "type": "T", "attempts": 1}
