@@ -11,12 +11,15 @@ from typing import Any
 
 from deploy.demo import prepare_demo, refuse_demo
 from deploy.ground import Ground, all_specs
+from deploy.health import Health, start_health
 from deploy.interpreter import tune_interpreter
+from deploy.metrics import Calls, LogEvents, Measured, together
 from deploy.processes import settings_of, until_told, when_there
 from deploy.progress import HeardProgress
 from deploy.rpc_client import RpcClient
 from deploy.web import Web, start_mails
 from services.gateway.app import create_app
+from services.gateway.surroundings import metrics_of
 from shared import logging
 from shared.clock import MachineClock
 from shared.config import Settings
@@ -38,6 +41,7 @@ class Gateway:
         self._client = RpcClient(self.settings.amqp or "", size=_LINKS)
         self._specs: tuple[ServiceSpec, ...] = all_specs()
         self._ground: Ground | None = None
+        self._health: Health | None = None
 
     def start(self, stopping: threading.Event) -> None:
         """Waits for the servers, then answers; in sandbox mode prepares the demo."""
@@ -48,7 +52,11 @@ class Gateway:
         self._progress.listen(self.settings.database or "", self._ground.clock)
         if not self.settings.sandbox:
             refuse_demo(runtime.state)
-        self._web.serve(create_app(runtime, self._client, self.status))
+        calls = Calls("client")
+        app = create_app(runtime, Measured(self._client, calls), self.status)
+        metrics_of(app).also(together(calls.collect, LogEvents(self._ground.log).collect))
+        self._health = start_health(self.settings, self.status, None, _NAME)
+        self._web.serve(app)
         start_mails(runtime, stopping)
         _log.info("gateway_listening", url=self.settings.base_url)
         if self.settings.sandbox:
@@ -77,6 +85,8 @@ class Gateway:
     def stop(self) -> None:
         """Ends it."""
         self._web.stop()
+        if self._health is not None:
+            self._health.close()
         self._progress.close()
         self._client.close()
         if self._ground is not None:

@@ -102,6 +102,7 @@ class ClockNode(Node):
             _log.warning("no_test_clock", reason=error.detail)
         else:
             self._methods = methods(self._process.service)
+        _health()
 
     def start(self) -> None:
         """The moment when everything of the container is set up."""

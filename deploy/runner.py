@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import Metric
+
 from deploy.assembly import status_of
 from deploy.ground import Ground, all_specs
+from deploy.health import Health, start_health
+from deploy.metrics import Waiting, together
 from deploy.processes import settings_of, until_told, when_there
 from deploy.progress import AnnouncingProgress
 from deploy.single import Lock, make_lock
@@ -26,11 +32,13 @@ from shared.consumers.engine import Bell, Engine
 from shared.errors import Unavailable
 from shared.refusals import refusal
 from shared.spec import ServiceSpec
+from shared.stores import Store
 
 _log = logging.logger("runner")
 _STAND_BY_SECONDS = 0.2
 _STOP_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
+_STUCK_SECONDS = 30.0
 
 
 @dataclass
@@ -41,6 +49,7 @@ class Runner:
     works: Works
     engine: Engine
     progress: AnnouncingProgress
+    states: list[Store]
 
     def start(self) -> None:
         """Starts the threads."""
@@ -53,6 +62,15 @@ class Runner:
         """For ``/readyz``."""
         return status_of(self.ground, self.engine)
 
+    def collect(self) -> Iterable[Metric]:
+        """For ``/metrics``: what waits in the services' states."""
+        return together(*(Waiting(state).collect for state in self.states))()
+
+    @property
+    def turned(self) -> bool:
+        """Whether the engine has turned lately."""
+        return time.monotonic() - self.engine.turned < _STUCK_SECONDS
+
     def stop(self) -> None:
         """Ends the threads after what they are at; lets go of everything."""
         self.engine.stop(_STOP_SECONDS)
@@ -60,6 +78,21 @@ class Runner:
             pool.stop(_STOP_SECONDS)
         self.progress.close()
         self.ground.close()
+
+
+class _Shown:
+    """What health says: of the active runner, or that this one stands by."""
+
+    def __init__(self) -> None:
+        self.runner: Runner | None = None
+
+    def status(self) -> dict[str, Any]:
+        found = self.runner
+        return {"active": found is not None, **(found.status() if found else {"ready": True})}
+
+    def collect(self) -> Iterable[Metric]:
+        found = self.runner
+        return found.collect() if found else ()
 
 
 def make_runner(settings: Settings, specs: tuple[ServiceSpec, ...], address: str) -> Runner:
@@ -73,7 +106,8 @@ def make_runner(settings: Settings, specs: tuple[ServiceSpec, ...], address: str
     engine = Engine(works.consumers, progress, bell)
     progress.offset = lambda: ground.clock.offset
     progress.failures = lambda: {c.name: c.failure for c in works.consumers if c.failure}
-    return Runner(ground, works, engine, progress)
+    states = [ground.runtime(spec.name).state for spec in specs]
+    return Runner(ground, works, engine, progress, states)
 
 
 def _chosen(names: list[str]) -> tuple[ServiceSpec, ...]:
@@ -88,20 +122,27 @@ def _run(names: list[str], stopping: threading.Event) -> None:
     specs = _chosen(names)
     settings = settings_of("a runner", "database")
     lock = make_lock(settings, *(f"runner:{spec.name}" for spec in specs))
-    while not stopping.is_set() and _mine(lock, stopping):
-        runner = when_there(
-            lambda: make_runner(settings, specs, settings.database or ""),
-            stopping,
-        )
+    shown = _Shown()
+    health = start_health(settings, shown.status, shown.collect, settings.process or "runner")
+    while not stopping.is_set() and _mine(lock, stopping, health):
+        runner = when_there(lambda: make_runner(settings, specs, settings.database or ""), stopping)
         if runner is None:
             break
-        runner.start()
-        _log.info("runner_active", services=names)
-        while not stopping.wait(_LOOK_SECONDS) and _still_mine(lock):
-            pass
+        shown.runner = runner
+        _work(runner, names, lambda: not stopping.wait(_LOOK_SECONDS) and _still_mine(lock), health)
+        shown.runner = None
         runner.stop()
         _log.info("runner_stopped", services=names)
     lock.release()
+    health.close()
+
+
+def _work(runner: Runner, names: list[str], goes_on: Callable[[], bool], health: Health) -> None:
+    runner.start()
+    _log.info("runner_active", services=names)
+    while goes_on():
+        if runner.turned:
+            health.beat()
 
 
 def _still_mine(lock: Lock) -> bool:
@@ -112,9 +153,10 @@ def _still_mine(lock: Lock) -> bool:
         return True  # Nobody can have it now; the engine waits for the same server.
 
 
-def _mine(lock: Lock, stopping: threading.Event) -> bool:
+def _mine(lock: Lock, stopping: threading.Event, health: Health) -> bool:
     told = False
     while not stopping.is_set():
+        health.beat()
         if when_there(lock.acquire, stopping):
             return True
         if not told:

@@ -48,7 +48,8 @@ def up(*, together: Together = False) -> None:
         _say("pbxim: it runs already (make status, make down).")
         raise typer.Exit(1)
     environment, servers = _environment(settings, folder)
-    plan = [*servers, *programs(sandbox=settings.sandbox, together=together)]
+    own = programs(sandbox=settings.sandbox, together=together)
+    plan = [*servers, *(_watched(one, Servers(folder)) for one in own)]
     file = folder / "supervisord.conf"
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as written:
@@ -118,6 +119,13 @@ def _environment(settings: Settings, folder: Path) -> tuple[dict[str, str], list
         told |= {f"PBXIM_STRIPE_{name.upper()}": found for name, found in keys.items()}
         told |= {"PBXIM_STRIPE_API_BASE": base, "PBXIM_STRIPE_SCRIPT_URL": f"{base}/v3/"}
     return told, own
+
+
+def _watched(one: Program, servers: Servers) -> Program:
+    if one.once or one.name == "payments":
+        return one
+    place = f"127.0.0.1:{servers.port(f'health:{one.name}')}"
+    return replace(one, environment={**one.environment, "PBXIM_HEALTH": place})
 
 
 def _supervise(file: Path, settings: Settings, http: str, folder: Path) -> int:

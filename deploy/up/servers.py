@@ -21,14 +21,7 @@ from shared.refusals import refusal
 
 _LEAST = 15
 _SECONDS = 60
-_PORTS = (
-    "port",
-    "broker_port",
-    "names_port",
-    "distribution_port",
-    "payments_port",
-    "http_port",
-)
+_PORTS = ("port", "broker_port", "names_port", "distribution_port")
 _RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _POSTGRES_USER = "postgres"  # PostgreSQL refuses to be run by root.
 
@@ -53,7 +46,10 @@ class Servers:
         return f"postgresql://{role}:{self._known[role]}@127.0.0.1:{self._known['port']}/{name}"
 
     def port(self, name: str) -> int:
-        """A free port, the same one at every start."""
+        """A free port for something, the same one at every start."""
+        if name not in self._known:
+            (self._known[name],) = _free_ports(1)
+            write_private(self._path, self._known)
         return int(self._known[name])
 
     def password(self, role: str) -> str:

@@ -72,6 +72,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._paused: dict[str, float] = {}
         self._reported = False
+        self.turned = time.monotonic()  # When its thread began its last round.
 
     def step(self, one: Callable[[Consumer], bool] = _plainly) -> bool:
         """One step of every consumer; says whether any did something. The first one counts:
@@ -108,6 +109,7 @@ class Engine:
     def run(self) -> None:
         """Steps until stopped."""
         while not self._stopping.is_set():
+            self.turned = time.monotonic()
             if not self.step(self._guarded) and not self._made_work():
                 self._bell.wait(min(_SLOW_POLL_SECONDS, max(0.01, self._idle_seconds())))
 
