@@ -1,7 +1,7 @@
 """``pbxim``: looking at a data folder from outside. stdout is data, stderr is talk.
 
-It opens the log that ``PBXIM_LOG`` names and the files of ``PBXIM_DATA`` beside a running product:
-reading never disturbs it.
+It opens the log that ``PBXIM_LOG`` names and the stores of ``PBXIM_DATABASE``, else the files of
+``PBXIM_DATA``, beside a running product: reading never disturbs it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import typer
 
 from deploy.assembly import assemble
 from deploy.ground import all_specs, open_log
+from deploy.single import make_lock
 from deploy.staff import invite_staff
+from deploy.stores import RELAY, SERVICES, Kind, open_store
 from shared import config, logging
 from shared.clock import MachineClock
 from shared.codec import decode_meta
-from shared.consumers import parking
+from shared.consumers import checkpoints, parking
 from shared.errors import PbxError
 from shared.eventlog import EventLog, Recorded
-from shared.stores import SqliteStore
+from shared.stores import Store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 events = typer.Typer(no_args_is_help=True, help="What happened.")
@@ -140,11 +142,27 @@ def export_events() -> None:
 @parked.command("list")
 def list_parked(*, as_json: AsJson = False) -> None:
     """Lists what was put aside, oldest first."""
-    state = SqliteStore(_data() / "state.db", durable=True)
-    state.create(parking.PARKING)
-    with state.read() as connection:
-        for row in parking.listed(connection):
-            _say(row if as_json else _parked_line(row), as_json=as_json)
+    for row in _parked():
+        _say(row if as_json else _parked_line(row), as_json=as_json)
+
+
+def _parked() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for state in _stores("state"):
+        state.create(parking.PARKING)
+        with state.read() as connection:
+            found += parking.listed(connection)
+    return sorted(found, key=lambda row: (row["position"], row["consumer"]))
+
+
+def _stores(kind: Kind) -> Iterator[Store]:
+    # In files all services share one; else each has its own, and the relay a state.
+    settings = _settings()
+    names = (*SERVICES, RELAY) if kind == "state" else SERVICES
+    for name in names if settings.database else names[:1]:
+        store = open_store(settings, kind, name)
+        yield store
+        store.close()
 
 
 def _parked_line(row: dict[str, Any]) -> str:
@@ -154,9 +172,11 @@ def _parked_line(row: dict[str, Any]) -> str:
 @parked.command("retry")
 def retry_parked(consumer: str, position: int) -> None:
     """Lets a parked event be tried again at once."""
-    state = SqliteStore(_data() / "state.db", durable=True)
-    with state.write() as connection:
-        found = parking.retry(connection, consumer, position, MachineClock().now())
+    found = False
+    for state in _stores("state"):
+        state.create(parking.PARKING)
+        with state.write() as connection:
+            found |= bool(parking.retry(connection, consumer, position, MachineClock().now()))
     if not found:
         _talk(f"pbxim: {consumer} has nothing parked at {position}; see pbxim parked list.")
         raise typer.Exit(1)
@@ -172,10 +192,10 @@ def show_projections(*, as_json: AsJson = False) -> None:
 
 
 def _positions() -> Iterator[tuple[str, int]]:
-    views = SqliteStore(_data() / "views.db", durable=False)
-    with views.read() as connection:
-        query = "SELECT consumer, position FROM checkpoint ORDER BY consumer"
-        yield from ((row.consumer, row.position) for row in connection.exec_driver_sql(query))
+    for views in _stores("views"):
+        views.create(checkpoints.CHECKPOINTS)
+        with views.read() as connection:
+            yield from checkpoints.positions(connection)
 
 
 @projections.command("rebuild")
@@ -183,16 +203,23 @@ def rebuild_projections() -> None:
     """Builds every read model anew from the log alone. The product must not be running."""
     settings = _settings()
     logging.set_up("warning", as_json=None)
+    lock = make_lock(settings, *(f"runner:{spec.name}" for spec in all_specs()))
+    if settings.database and not lock.acquire():
+        _talk("pbxim: runners are at work. Stop them first: make down.")
+        raise typer.Exit(1)
     for path in settings.data.glob("views.db*"):
         path.unlink()
     assembly = assemble(settings, all_specs())
     head = assembly.runtime.application.log.head()
+    for consumer in assembly.projections():
+        consumer.rebuild()
     with typer.progressbar(length=head, label="events", file=sys.stderr) as bar:
         for consumer in assembly.projections():
             while consumer.step():
                 bar.update(0)
             bar.update(head // len(assembly.projections()))
     assembly.close()
+    lock.release()
 
 
 @staff.command("invite")

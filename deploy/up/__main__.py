@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from deploy.demo import write_private
 from deploy.ground import make_folder
 from deploy.payments import keys_of
 from deploy.up.plan import Program, programs
-from deploy.up.servers import Servers
+from deploy.up.servers import Servers, write_secret
 from deploy.up.supervisor import ROOT, configuration
 from shared import config
 from shared.config import Settings
@@ -50,10 +51,9 @@ def up(*, together: Together = False) -> None:
     environment, servers = _environment(settings, folder)
     own = programs(sandbox=settings.sandbox, together=together)
     plan = [*servers, *(_watched(one, Servers(folder)) for one in own)]
+    write_secret(folder / "environment", _as_shell(environment))
     file = folder / "supervisord.conf"
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as written:
-        written.write(configuration(folder, plan, environment))
+    write_secret(file, configuration(folder, plan, environment))
     raise typer.Exit(_supervise(file, settings, environment["PBXIM_HTTP"], folder))
 
 
@@ -92,7 +92,9 @@ def status(*, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
 
 
 def _settings() -> Settings:
-    return config.load({"PBXIM_MODE": "sandbox"} | config.environment())
+    # Not the folder of make run: what belongs to one log means nothing to another.
+    ours = {"PBXIM_MODE": "sandbox", "PBXIM_DATA": "var/distributed"}
+    return config.load(ours | config.environment())
 
 
 def _environment(settings: Settings, folder: Path) -> tuple[dict[str, str], list[Program]]:
@@ -119,6 +121,11 @@ def _environment(settings: Settings, folder: Path) -> tuple[dict[str, str], list
         told |= {f"PBXIM_STRIPE_{name.upper()}": found for name, found in keys.items()}
         told |= {"PBXIM_STRIPE_API_BASE": base, "PBXIM_STRIPE_SCRIPT_URL": f"{base}/v3/"}
     return told, own
+
+
+def _as_shell(environment: dict[str, str]) -> str:
+    # For pbxim and nameko shell: set -a; . var/distributed/up/environment
+    return "".join(f"{name}={shlex.quote(found)}\n" for name, found in environment.items())
 
 
 def _watched(one: Program, servers: Servers) -> Program:

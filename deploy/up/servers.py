@@ -80,8 +80,8 @@ class Servers:
             raise _missing("RabbitMQ 3.10 or newer", "rabbitmq-server", "PBXIM_AMQP")
         place = self.folder / "rabbitmq"
         place.mkdir(mode=0o700, exist_ok=True)
-        _write(place / ".erlang.cookie", str(self._known["cookie"]), 0o400)
-        _write(place / "plugins", "[].\n")
+        write_secret(place / ".erlang.cookie", str(self._known["cookie"]), 0o400)
+        write_secret(place / "plugins", "[].\n")
         lines = {
             "listeners.tcp.1": f"127.0.0.1:{self._known['broker_port']}",
             "default_user": "pbxim",
@@ -90,7 +90,7 @@ class Servers:
             "log.console.level": "warning",
             "log.file": "false",
         }
-        _write(place / "rabbitmq.conf", "".join(f"{k} = {v}\n" for k, v in lines.items()))
+        write_secret(place / "rabbitmq.conf", "".join(f"{k} = {v}\n" for k, v in lines.items()))
         names = ("epmd", "-address", "127.0.0.1", "-port", str(self._known["names_port"]))
         environment = self._rabbitmq_environment(place)
         return [
@@ -140,7 +140,7 @@ class Servers:
             raise _missing("setpriv", "util-linux", "PBXIM_DATABASE")
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         password = place / "password"
-        _write(password, str(self._known["postgres"]))
+        write_secret(password, str(self._known["postgres"]))
         if user:
             if not _exists(user):
                 raise _missing("the user postgres", "postgresql", "PBXIM_DATABASE")
@@ -181,7 +181,8 @@ def _exists(user: str) -> bool:
     return True
 
 
-def _write(path: Path, text: str, mode: int = 0o600) -> None:
+def write_secret(path: Path, text: str, mode: int = 0o600) -> None:
+    """Writes a file that only its owner can read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, mode), "w") as file:
         file.write(text)

@@ -72,6 +72,13 @@ def load(connection: Connection, consumer: str) -> Checkpoint | None:
     return None if row is None else Checkpoint(**{k: v for k, v in row.items() if k != "consumer"})
 
 
+def positions(connection: Connection) -> list[tuple[str, int]]:
+    """Every consumer of a store with its stored place, by name. Where nothing had to be written it
+    lags behind the consumer."""
+    found = connection.execute(select(_table.c.consumer, _table.c.position))
+    return sorted((row.consumer, row.position) for row in found)
+
+
 def verify(checkpoint: Checkpoint, log: EventLog) -> None:
     """Raises ``log_went_back`` unless the log still holds the event the checkpoint names."""
     if checkpoint.position == 0:
