@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -31,13 +33,21 @@ _subject_key = Table(
 )
 
 
-class StoredKeyring:
-    """A ``Keyring`` whose wrapped keys lie in the state store."""
+# Another process may erase a person. So long at most a key that was read before is still used here.
+KEPT_SECONDS = 60.0
 
-    def __init__(self, state: Store, master: bytes) -> None:
+
+class StoredKeyring:
+    """A ``Keyring`` whose wrapped keys lie in the state store. Safe for many threads and processes;
+    what one erases the others know ``KEPT_SECONDS`` later at the latest."""
+
+    def __init__(
+        self, state: Store, master: bytes, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         self._state = state
         self._wrapper = sealing.Wrapper(master)
-        self._known: dict[str, bytes] = {}
+        self._seconds = seconds
+        self._known: dict[str, tuple[bytes, float]] = {}
         state.create(KEYS)
         self._check_master()
 
@@ -51,18 +61,26 @@ class StoredKeyring:
 
     def key(self, subject: str) -> bytes | None:
         """See ``Keyring.key``."""
-        if subject not in self._known:
-            with self._state.read() as connection:
-                row = connection.execute(_row_of(subject)).first()
-            if row is None or row.wrapped is None:
-                return None
-            self._known[subject] = self._wrapper.unwrap(subject, row.wrapped)
-        return self._known[subject]
+        known = self._remembered(subject)
+        if known is not None:
+            return known
+        with self._state.read() as connection:
+            row = connection.execute(_row_of(subject)).first()
+        if row is None or row.wrapped is None:
+            return None
+        found = self._wrapper.unwrap(subject, row.wrapped)
+        self._known[subject] = (found, self._seconds() + KEPT_SECONDS)
+        return found
+
+    def _remembered(self, subject: str) -> bytes | None:
+        found, until = self._known.get(subject, (None, 0.0))
+        return found if self._seconds() < until else None
 
     def make_key(self, subject: str) -> bytes | None:
         """See ``Keyring.make_key``. Two makers at once end up with the same key."""
-        if subject in self._known:
-            return self._known[subject]
+        known = self._remembered(subject)
+        if known is not None:
+            return known
         with self._state.write() as connection:
             if connection.execute(_row_of(subject)).first() is None:
                 wrapped = self._wrapper.wrap(subject, sealing.new_key())

@@ -36,7 +36,7 @@ def _open_sqlite(address: str, _process: int) -> Store:
 
 def _make_postgres(_folder: Path) -> str:
     found = server()
-    return found.address(found.store_database())
+    return found.address(found.store_database_of_another_locale())
 
 
 def _open_postgres(address: str, process: int) -> Store:

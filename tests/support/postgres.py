@@ -210,6 +210,18 @@ class Server:
         self._stores.append(name)
         return name
 
+    def store_database_of_another_locale(self) -> str:
+        """The name of a new database with empty stores, in which texts that are not told otherwise
+        are in the order of English."""
+        from deploy.migrations import migrate_stores
+
+        self._count += 1
+        name = f"english_{self._count}"
+        locale = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        self.say(f"CREATE DATABASE {name} OWNER {OWNER} {locale}")
+        migrate_stores(self.address(name, OWNER))
+        return name
+
     def log_database(self) -> str:
         """The name of a new database with an empty log; all but the last few are dropped."""
         while len(self._made) > 3:

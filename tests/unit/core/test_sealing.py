@@ -13,6 +13,7 @@ from sqlalchemy import text
 from shared.errors import Broken
 from shared.sealing import Wrapper, load_key_file, new_key
 from shared.stores import SqliteStore, StoredKeyring
+from shared.stores.keyring import KEPT_SECONDS
 
 
 @pytest.fixture
@@ -117,4 +118,17 @@ def test_a_destroyed_key_never_comes_back(tmp_path: Path) -> None:
     with store.read() as connection:
         wrapped = connection.execute(text("SELECT wrapped FROM subject_key")).scalars().all()
     assert wrapped == [None, None]
+    store.close()
+
+
+def test_what_another_process_erased_is_unknown_here_a_minute_later(tmp_path: Path) -> None:
+    store, now = SqliteStore(tmp_path / "state.db", durable=True), [0.0]
+    ours, theirs = (StoredKeyring(store, b"m" * 32, lambda: now[0]) for _ in range(2))
+    assert ours.make_key("acct_1") is not None
+
+    theirs.destroy("acct_1")
+    now[0] += KEPT_SECONDS
+
+    assert ours.key("acct_1") is None
+    assert ours.make_key("acct_1") is None
     store.close()
