@@ -17,26 +17,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
-from weakref import WeakKeyDictionary
 
 import psycopg2
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    Engine,
-    Integer,
-    MetaData,
-    QueuePool,
-    String,
-    Text,
-    create_engine,
-)
+from sqlalchemy import Connection, Engine, MetaData, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
-from sqlalchemy.types import TypeEngine
 
 from shared.eventlog.postgres_pool import connect, translate, translate_is_loss
 from shared.refusals import refusal
+from shared.stores.as_sqlite import as_sqlite_has
 
 # Of one process to one store, never shared with another store: whoever waits here for a connection
 # may hold one of another. With the log's own they are what max_connections is divided by.
@@ -51,6 +40,12 @@ SET lock_timeout = '%ds'; SET idle_in_transaction_session_timeout = '60s';
 SELECT set_config('synchronous_commit', 'on', false)
   WHERE current_setting('synchronous_commit') = 'off';
 """
+# A commit that waits for the disk would let the next writer wait, too. So a transaction ends
+# without, its turn is over, and then its writer waits until the database's own log is on the disk
+# up to here: the disk is asked once for all that wait together. Who builds on what is not on the
+# disk yet comes later in that log, so the one is never kept without the other.
+_LAZILY = "SET LOCAL synchronous_commit = off;"
+_FLUSH = "SELECT pg_logical_emit_message(true, 'pbxim', '')"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NOT_THERE = "42P01"  # A table that another process makes and has not made yet.
 _NOT_ALLOWED = "42501"
@@ -82,9 +77,9 @@ class PostgresStore:
         self._made: set[MetaData] = set()
         here = f"SET LOCAL search_path = {schema};"
         self._look = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {here}"
-        lazily = "" if durable else "SET LOCAL synchronous_commit = off;"
+        self._durable = durable
         name = zlib.crc32(schema.encode()) - 2**31
-        self._begin = f"BEGIN; {here}{lazily} SELECT pg_advisory_xact_lock({_TURNS}, {name})"
+        self._begin = f"BEGIN; {here}{_LAZILY} SELECT pg_advisory_xact_lock({_TURNS}, {name})"
 
     def create(self, metadata: MetaData) -> None:
         """See ``Store.create``. Raises ``log_not_migrated`` where the schema is missing and this
@@ -95,25 +90,34 @@ class PostgresStore:
             there = connection.exec_driver_sql("SELECT to_regnamespace(%s)", (self.schema,))
             if there.scalar() is None:
                 connection.exec_driver_sql(f"CREATE SCHEMA {self.schema}")
-            _stored_form(metadata).create_all(connection)
+            as_sqlite_has(metadata).create_all(connection)
         self._made.add(metadata)
 
     def remake(self, connection: Connection, metadata: MetaData) -> None:
         """See ``Store.remake``."""
         metadata.drop_all(connection)
-        _stored_form(metadata).create_all(connection)
+        as_sqlite_has(metadata).create_all(connection)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """See ``Store.write``."""
-        with _translated(), _taken(self._shared), self._transaction(self._begin) as connection:
-            yield connection
-            _say(connection, "COMMIT")
+        with _translated(), contextlib.ExitStack() as at_last:
+            with _taken(self._shared):
+                connection = self._begun(self._begin)
+                at_last.callback(connection.close)
+                with _undone_after_an_error(connection):
+                    yield connection
+                    _say(connection, "COMMIT")
+            if self._durable:
+                _say(connection, _FLUSH)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """See ``Store.read``."""
-        with _translated(), self._transaction(self._look) as connection:
+        with _translated(), contextlib.ExitStack() as at_last:
+            connection = self._begun(self._look)
+            at_last.callback(connection.close)
+            at_last.enter_context(_undone_after_an_error(connection))
             yield connection
             _say(connection, "ROLLBACK")
 
@@ -122,17 +126,6 @@ class PostgresStore:
         place, self._place = self._place, None
         if place is not None:
             _let_go(place)
-
-    @contextlib.contextmanager
-    def _transaction(self, opening: str) -> Iterator[Connection]:
-        connection = self._begun(opening)
-        try:
-            yield connection
-        except BaseException:
-            _undo(connection)
-            raise
-        finally:
-            connection.close()
 
     def _begun(self, opening: str) -> Connection:
         # Nothing was done yet, so a connection that was lost meanwhile may be replaced.
@@ -229,9 +222,17 @@ def _driver(connection: Connection) -> psycopg2.extensions.connection:
     return cast("psycopg2.extensions.connection", connection.connection.driver_connection)
 
 
+@contextlib.contextmanager
+def _undone_after_an_error(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if not connection.invalidated:  # Else the server has undone it.
+            _undo(connection)
+        raise
+
+
 def _undo(connection: Connection) -> None:
-    if connection.invalidated:  # The server has undone it.
-        return
     try:
         _say(connection, "ROLLBACK")
     except psycopg2.Error:
@@ -269,24 +270,3 @@ def _told(error: psycopg2.Error) -> Exception:
     if error.pgcode == _NOT_ALLOWED:
         return refusal("log_not_migrated", "This role may not make its schema.")
     return translate(error, "The database of the stores does not answer.")
-
-
-_forms: WeakKeyDictionary[MetaData, MetaData] = WeakKeyDictionary()
-
-
-def _stored_form(metadata: MetaData) -> MetaData:
-    """The tables as SQLite has them: whole numbers of 64 bits, texts in the order of their bytes
-    whatever the locale of the database is (a page of a list begins behind a text)."""
-    found = _forms.get(metadata)
-    if found is None:
-        found = _forms[metadata] = MetaData()
-        for table in metadata.sorted_tables:
-            for column in table.to_metadata(found).columns:
-                column.type = _stored_type(column.type)
-    return found
-
-
-def _stored_type(kind: TypeEngine[object]) -> TypeEngine[object]:
-    if isinstance(kind, String):
-        return cast("TypeEngine[object]", Text(collation="C"))
-    return cast("TypeEngine[object]", BigInteger()) if isinstance(kind, Integer) else kind
