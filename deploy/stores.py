@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Literal
+
+from sqlalchemy import MetaData
 
 from shared.config import Settings
 from shared.stores import SqliteStore, Store
@@ -32,3 +35,16 @@ def open_store(settings: Settings, kind: Kind, service: str) -> Store:
         durable=kind == "state",
         connections=_KEY_CONNECTIONS if service == KEYS else CONNECTIONS[kind],
     )
+
+
+def throw_views_away(settings: Settings) -> None:
+    """Empties all services' views; the next start builds them anew. Nothing may be running."""
+    if settings.database is None:
+        for path in settings.data.glob("views.db*"):
+            path.unlink()
+        return
+    for service in SERVICES:
+        with closing(open_store(settings, "views", service)) as store, store.write() as connection:
+            found = MetaData()
+            found.reflect(connection)
+            found.drop_all(connection)

@@ -189,11 +189,10 @@ def _insert_of_json(table: Table, dialect: Dialect) -> str:
     changed = [quote(c.name) for c in table.columns if c.name not in keys]
     values = ", ".join(f"{name} = excluded.{name}" for name in changed)
     name, place = quote(table.name), ", ".join(map(quote, keys))
-    return (
-        f"INSERT INTO {name} ({columns}) SELECT {columns}"  # nosec B608  # Our own words.
-        f" FROM json_populate_recordset(NULL::{name}, %s) ON CONFLICT ({place})"
-        f" DO {f'UPDATE SET {values}' if changed else 'NOTHING'}"
-    )
+    rows = f"json_populate_recordset(NULL::{name}, %s)"
+    action = f"UPDATE SET {values}" if changed else "NOTHING"  # nosec B608  # Our own words.
+    clash = f"ON CONFLICT ({place}) DO {action}"
+    return f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {rows} {clash}"  # nosec B608  # Our own words.
 
 
 def _json_rows(rows: Sequence[Row]) -> str:

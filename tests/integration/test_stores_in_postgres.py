@@ -12,12 +12,13 @@ from sqlalchemy import text
 from deploy.assembly import assemble
 from deploy.ground import all_specs
 from deploy.migrations import migrate_stores
-from deploy.stores import SCHEMAS, open_store
+from deploy.stores import SCHEMAS, open_store, throw_views_away
 from services import gateway
 from shared import config
 from shared.errors import Broken, Unavailable
 from shared.stores import KEYS, Store
 from shared.stores.postgres import PostgresStore
+from tests.integration.gateway.sites import make_site
 from tests.support.post import Post, fill, notes, service
 from tests.support.postgres import OWNER, Server, server
 from tests.support.worlds import World
@@ -103,6 +104,30 @@ def test_the_application_needs_no_more_than_its_schemas(tmp_path: Path) -> None:
         made.close()
     with pytest.raises(Broken, match="log_not_migrated"):
         PostgresStore(application, "state_elsewhere", durable=True).create(KEYS)
+
+
+def test_views_that_are_thrown_away_are_built_anew(tmp_path: Path, stores: str) -> None:
+    site = make_site(tmp_path / "data", database=stores)
+    site.customer()
+    settings, views = site.world.assembly.settings, site.world.views
+    places = text("SELECT consumer, position FROM views_billing.checkpoint ORDER BY consumer")
+
+    def stored() -> list[tuple[str, int]]:
+        with views.read() as connection:
+            return [(row.consumer, row.position) for row in connection.execute(places)]
+
+    before = stored()
+    site.world.assembly.close()
+    throw_views_away(settings)
+    with pytest.raises(Unavailable):
+        stored()
+    assembly = assemble(settings, SPECS)
+    assembly.settle()
+
+    assert before
+    assert stored() == before
+    assembly.close()
+    views.close()
 
 
 def test_a_database_that_was_not_prepared_says_so(tmp_path: Path) -> None:
