@@ -112,8 +112,8 @@ def show_events(
 ) -> None:
     """Shows stored events, oldest first."""
     log = _log()
-    start = max(0, log.head() - 1) if last else after
-    found = log.read_stream(stream) if stream else log.read_all(start, limit)
+    everywhere = log.read_last(1) if last else log.read_all(after, limit)
+    found = log.read_stream(stream) if stream else everywhere
     for event in found[:limit]:
         _say(_shown(event) if as_json else _line(event), as_json=as_json)
 
@@ -124,7 +124,7 @@ def tail_events(
 ) -> None:
     """Shows the last events."""
     log = _log()
-    for event in log.read_all(max(0, log.head() - count), count):
+    for event in log.read_last(count):
         _say(_shown(event) if as_json else _line(event), as_json=as_json)
 
 
@@ -242,8 +242,8 @@ def migrate_database() -> None:
     from deploy.migrations import migrate, migrate_stores
 
     settings = _settings()
-    if settings.log.startswith("sqlite:"):
-        _talk("pbxim: the log is a file, which the product itself makes. There is nothing to do.")
+    if not settings.log.startswith("postgresql:"):
+        _talk("pbxim: the product itself makes what this log needs. There is nothing to do.")
     else:
         _say(f"log {migrate(settings.log)}", as_json=False)
     if settings.database is not None:

@@ -275,6 +275,7 @@ CODES: dict[str, Code] = {
     "code_older_than_log": Code(
         e.Broken, "This code is older than the log", "Start the newer version."
     ),
+    "event_id_repeated": Code(e.Broken, "Two events of one append have the same id", _SUPPORT),
     "event_id_clash": Code(e.Broken, "Part of these events is recorded already", _SUPPORT),
     "method_unknown": Code(
         e.Broken,

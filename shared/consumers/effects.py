@@ -44,7 +44,6 @@ from shared.consumers.feed import Feed
 from shared.errors import Unavailable
 from shared.happened import Happened
 from shared.messages import event_type
-from shared.refusals import refusal
 from shared.runtime import Runtime, reaction
 from shared.stores import Store
 
@@ -221,11 +220,9 @@ class EffectWorker:
         row = self._claim()
         if row is None:
             return False
-        stored = self._feed.log.read_at(row["position"])
-        if stored is None:
-            raise refusal("log_went_back", f"There is no event at {row['position']}.")
+        event = self._feed.at(row["position"])
         try:
-            self._carry_out(row, self._feed.wrap(stored))
+            self._carry_out(row, event)
         except Unavailable as error:
             self._unrecorded = (row, str(error))
             raise

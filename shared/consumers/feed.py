@@ -22,22 +22,27 @@ class Feed:
         self._codec = codec
         self._lock = threading.Lock()
         self._window: list[Happened] = []
+        self._behind = 0  # The window has every event from here to its end.
 
     def read(self, after: int, limit: int) -> list[Happened]:
         """Events in order. Raises ``log_has_hole`` where a contiguous log is not."""
         with self._lock:
             self._extend(after, limit)
-            if self._window and self._start() <= after:
+            if self._window and self._behind <= after:
                 first = bisect_right(self._window, after, key=lambda e: e.position)
                 return self._window[first : first + limit]
         return self._from_log(after, limit)
 
+    def at(self, position: int) -> Happened:
+        """The event at exactly this position. Raises ``log_went_back`` if there is none."""
+        stored = self.log.read_at(position)
+        if stored is None:
+            raise refusal("log_went_back", f"There is no event at {position}.")
+        return self.wrap(stored)
+
     def wrap(self, stored: Recorded) -> Happened:
         """An event that was read elsewhere."""
         return Happened(stored, self._codec)
-
-    def _start(self) -> int:
-        return self._window[0].position - 1
 
     def _extend(self, after: int, limit: int) -> None:
         end = self._window[-1].position if self._window else after
@@ -45,8 +50,12 @@ class Feed:
             return
         if after > end:  # The window follows whoever is furthest; the others read for themselves.
             self._window.clear()
+        if not self._window:
+            self._behind = after
         self._window += self._from_log(after, limit)
-        del self._window[:-_WINDOW]
+        if len(self._window) > _WINDOW:
+            self._behind = self._window[-_WINDOW - 1].position
+            del self._window[:-_WINDOW]
 
     def _from_log(self, after: int, limit: int) -> list[Happened]:
         stored = self.log.read_all(after, limit)

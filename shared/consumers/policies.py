@@ -176,7 +176,7 @@ class PolicyConsumer:
         return bool(waiting)
 
     def _retry_one(self, one: parking.Waiting) -> None:
-        (event,) = self._feed.read(one.position - 1, 1)
+        event = self._feed.at(one.position)
         error = self._react(event)
         now = self._runtime.machine.now()
         with self._state.write() as connection:

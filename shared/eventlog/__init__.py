@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from shared.refusals import refusal
+
 
 class NewEvent(NamedTuple):
     """An event on its way into the log: everything the writer decides. ``event_id`` is 16 bytes."""
@@ -67,7 +69,11 @@ class Conflict:
 
 
 class EventLog(Protocol):
-    """What every backend offers. Any method may raise ``Unavailable``: nothing was written then."""
+    """What every backend offers. Any method may raise ``Unavailable``: repeating the call is safe,
+    because what was written all the same is known by its event ids.
+
+    ``contiguous``: positions are 1, 2, 3 … without gaps. Otherwise they only grow.
+    """
 
     log_id: str
     contiguous: bool
@@ -77,7 +83,7 @@ class EventLog(Protocol):
 
         An entry whose event ids are all in its stream already answers with their positions. One at
         the right version of which only a part is there raises ``event_id_clash``; at a stale
-        version it is a conflict like any other.
+        version it is a conflict like any other. Raises what ``checked`` raises.
         """
 
     def read_stream(self, stream: str) -> list[Recorded]:
@@ -87,7 +93,11 @@ class EventLog(Protocol):
         """Several streams at once; those that are not there are left out."""
 
     def read_all(self, after: int, limit: int) -> list[Recorded]:
-        """Events of all streams behind a position, in order."""
+        """Events of all streams behind a position, in order. ``after`` is 0 or the position of an
+        event; a log that is not contiguous may refuse any other with ``log_went_back``."""
+
+    def read_last(self, limit: int) -> list[Recorded]:
+        """The last events of all streams, in order."""
 
     def read_at(self, position: int) -> Recorded | None:
         """The event at exactly this position."""
@@ -97,6 +107,18 @@ class EventLog(Protocol):
 
     def close(self) -> None:
         """Lets go of files and connections."""
+
+
+def checked(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries, if a log may see them: what every ``append_batch`` looks at first.
+
+    Raises ``event_id_repeated`` where an id is twice in one entry. A log could neither say which of
+    the two a later try means, nor write both.
+    """
+    for entry in entries:
+        if len({event.event_id for event in entry.events}) < len(entry.events):
+            raise refusal("event_id_repeated", f"An event id is twice in one for {entry.stream}.")
+    return entries
 
 
 def digest(stream: str, version: int, category: str, event: NewEvent) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from shared.eventlog import Appended, Conflict, Entry, Recorded, digest
+from shared.eventlog import Appended, Conflict, Entry, Recorded, checked, digest
 from shared.eventlog.postgres_bell import Listener
 from shared.eventlog.postgres_pool import Connection, Pool
 from shared.eventlog.sharing import Job, SharedCommits
@@ -57,8 +57,9 @@ class PostgresLog:
 
     def append_batch(self, entries: Sequence[Entry]) -> list[Appended | Conflict]:
         """See ``EventLog.append_batch``. Everything in one transaction, shared with others."""
+        wanted = checked(entries)
         try:
-            return self._commits.append(entries)
+            return self._commits.append(wanted)
         finally:  # Also a caller who was refused may have written a part, or for others.
             if self._on_append is not None:
                 self._on_append()
@@ -76,6 +77,10 @@ class PostgresLog:
     def read_all(self, after: int, limit: int) -> list[Recorded]:
         """See ``EventLog.read_all``."""
         return self._read("WHERE position > %s ORDER BY position LIMIT %s", after, limit)
+
+    def read_last(self, limit: int) -> list[Recorded]:
+        """See ``EventLog.read_last``."""
+        return self._read("ORDER BY position DESC LIMIT %s", limit)[::-1]
 
     def read_at(self, position: int) -> Recorded | None:
         """See ``EventLog.read_at``."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from shared.clock import micros_since_epoch
 from shared.errors import Broken
-from shared.eventlog import Appended, Conflict, Entry, NewEvent, Recorded, digest
+from shared.eventlog import Appended, Conflict, Entry, NewEvent, Recorded, checked, digest
 from shared.eventlog.sharing import Job, SharedCommits
 from shared.refusals import refusal
 
@@ -63,8 +63,9 @@ class SqliteLog:
 
     def append_batch(self, entries: Sequence[Entry]) -> list[Appended | Conflict]:
         """See ``EventLog.append_batch``. Everything in one transaction, shared with others."""
+        wanted = checked(entries)
         try:
-            return self._commits.append(entries)
+            return self._commits.append(wanted)
         finally:  # Also a caller who was refused may have written a part, or for others.
             if self._on_append is not None:
                 self._on_append()
@@ -84,6 +85,10 @@ class SqliteLog:
     def read_all(self, after: int, limit: int) -> list[Recorded]:
         """See ``EventLog.read_all``."""
         return self._read("WHERE position > ? ORDER BY position LIMIT ?", (after, limit))
+
+    def read_last(self, limit: int) -> list[Recorded]:
+        """See ``EventLog.read_last``."""
+        return self._read("ORDER BY position DESC LIMIT ?", (limit,))[::-1]
 
     def read_at(self, position: int) -> Recorded | None:
         """See ``EventLog.read_at``."""

@@ -127,6 +127,35 @@ def test_an_entry_of_which_only_a_part_is_known_is_a_clash(log: EventLog) -> Non
     assert len(log.read_stream("order-1")) == 1
 
 
+@pytest.mark.parametrize("expected", [0, 1])
+def test_an_event_id_that_is_twice_in_one_entry_is_refused(log: EventLog, expected: int) -> None:
+    known, twice = new_event("a"), new_event("b")
+    log.append_batch([Entry("order-1", "order", 0, (known,))])
+    stream = f"order-{2 - expected}"
+    wanted = [entry("order-3", 0, "c"), Entry(stream, "order", expected, (twice, twice))]
+
+    with pytest.raises(Broken, match="event_id_repeated"):
+        log.append_batch(wanted)
+
+    assert [event.event_id for event in everything(log)] == [known.event_id]
+
+
+def test_an_entry_that_names_an_event_twice_does_not_harm_the_others(log: EventLog) -> None:
+    twice = (new_event("b"),) * 2
+
+    def write(n: int) -> object:
+        if n % 2:
+            return append(log, f"order-{n}", 0, "a", "b")
+        with pytest.raises(Broken, match="event_id_repeated") as raised:
+            log.append_batch([Entry(f"order-{n}", "order", 0, twice)])
+        return raised.value
+
+    outcomes = at_once(16, write)
+
+    assert sum(isinstance(found, Appended) for found in outcomes) == 8
+    assert len(everything(log)) == 8 * 2
+
+
 def test_at_a_stale_version_a_part_that_is_known_is_a_conflict(log: EventLog) -> None:
     # Two processes run one command at once and decide differently: the slower one decides again.
     known = new_event("a")
@@ -198,6 +227,17 @@ def test_reading_all_goes_on_behind_a_position(log: EventLog) -> None:
     assert log.read_all(all_at_once[6].position, 2) == all_at_once[7:9]
     assert log.read_all(all_at_once[-1].position, 2) == []
     assert log.head() == all_at_once[-1].position
+    assert log.read_all(0, 0) == log.read_last(0) == []
+
+
+def test_the_last_events_are_read_in_order(log: EventLog) -> None:
+    assert log.read_last(3) == []
+
+    for n in range(4):
+        append(log, f"order-{n}", 0, "a", "b")
+
+    assert log.read_last(3) == everything(log)[-3:]
+    assert log.read_last(100) == everything(log)
 
 
 def test_an_event_is_read_at_its_position(log: EventLog) -> None:

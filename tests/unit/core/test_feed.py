@@ -190,3 +190,42 @@ def test_however_readers_interleave_each_sees_all_once(
             mine.extend(some)
         assert mine == list(range(1, head + 1))
     opened.close()
+
+
+class Gapped(CountedLog):
+    """A log whose positions are places in a file: 10, 20, 30 …"""
+
+    contiguous = False
+
+    def read_all(self, after: int, limit: int) -> list[Recorded]:
+        assert after % 10 == 0, "there is no event at this position"
+        self.reads.append(after)
+        found = self._log.read_all(after // 10, limit)
+        return [event._replace(position=event.position * 10) for event in found]
+
+
+def test_positions_with_gaps_are_read_once_for_all_consumers(log: CountedLog) -> None:
+    gapped = Gapped(log._log)
+    feed = Feed(gapped, Codec(OneKey()))
+    write(log, 3)
+    assert positions(feed, 0) == [10, 20, 30]
+    write(log, 2)
+    assert positions(feed, 30) == [40, 50]
+    gapped.reads.clear()
+
+    assert positions(feed, 0) == [10, 20, 30, 40, 50]
+    assert positions(feed, 10, limit=2) == [20, 30]
+    assert gapped.reads == []
+
+
+def test_with_gaps_a_window_that_jumped_ahead_is_read_once_too(log: CountedLog) -> None:
+    gapped = Gapped(log._log)
+    feed = Feed(gapped, Codec(OneKey()))
+    write(log, 5)
+    assert positions(feed, 30) == [40, 50]
+    gapped.reads.clear()
+
+    assert positions(feed, 30) == [40, 50]
+    assert gapped.reads == []
+    assert positions(feed, 20) == [30, 40, 50]
+    assert gapped.reads == [20]
