@@ -48,12 +48,25 @@ def make_folder(settings: Settings) -> None:
 
 
 def open_log(settings: Settings, on_append: Callable[[], None] | None = None) -> EventLog:
-    """The event log that the settings name. Raises ``Unavailable`` and ``log_not_migrated``."""
+    """The event log that the settings name. Raises ``Unavailable`` and ``log_not_migrated``, and
+    ``setting_invalid`` where what the log needs is not installed."""
     if settings.log.startswith("postgresql:"):
         from shared.eventlog.postgres import PostgresLog
 
         return PostgresLog(settings.log, on_append)
+    if settings.log.startswith("kurrentdb"):
+        return _open_kurrentdb(settings.log, on_append)
     return SqliteLog(settings.data / "log.db", on_append)
+
+
+def _open_kurrentdb(address: str, on_append: Callable[[], None] | None) -> EventLog:
+    try:
+        from shared.eventlog.kurrentdb import KurrentLog
+    except ModuleNotFoundError as error:
+        said = f"PBXIM_LOG names KurrentDB, and {error.name} is not installed."
+        todo = "Install what requirements-kurrentdb.txt names."
+        raise refusal("setting_invalid", f"{said} {todo}", param="PBXIM_LOG") from error
+    return KurrentLog(address, on_append)
 
 
 class Ground:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from shared import secret_files
+from shared.addresses import KURRENTDB, OURSELVES, POSTGRESQL, in_the_clear, without_password
 from shared.refusals import refusal
 
 Mode = Literal["sandbox", "live"]
@@ -30,9 +31,7 @@ _SMTP = (
 )
 _FAILPOINT = (r"record:.+|kill:\d{1,9}", "record:FILE or kill:N")
 _SUPPORT = "support@example.com"
-_POSTGRESQL = r"postgresql://\S+"
 _AMQP = r"amqps?://[^/\s]+(/\S*)?"
-_OURSELVES = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,33 +224,19 @@ def _read(env: _Reader) -> Settings:
 
 def _database(env: _Reader) -> str | None:
     found = env.secret("PBXIM_DATABASE") or None
-    if found is not None and not re.fullmatch(_POSTGRESQL, found):
+    if found is not None and not re.fullmatch(POSTGRESQL, found):
         allowed = "nothing (files in PBXIM_DATA) or postgresql://user@host:port/database"
-        raise _invalid("PBXIM_DATABASE", _without_password(found), allowed)
+        raise _invalid("PBXIM_DATABASE", without_password(found), allowed)
     return found
 
 
 def _log(env: _Reader, data: Path) -> str:
     here = f"sqlite:{data / 'log.db'}"
     found = env.secret("PBXIM_LOG", here)
-    if found != here and not re.fullmatch(_POSTGRESQL, found):
-        allowed = f"{here} or postgresql://user@host:port/database"
-        raise _invalid("PBXIM_LOG", _without_password(found), allowed)
+    if found != here and not re.fullmatch(f"{POSTGRESQL}|{KURRENTDB}", found):
+        allowed = f"{here}, postgresql://user@host:port/database or kurrentdb://host:port/name"
+        raise _invalid("PBXIM_LOG", without_password(found), allowed)
     return found
-
-
-def _without_password(address: str) -> str:
-    return re.sub(r"//([^/@]*?):[^/]*@", r"//\1:…@", address)
-
-
-def _in_the_clear(address: str) -> bool:
-    """Whether a database's address is of another host and does not insist on encryption."""
-    parts = urlsplit(address)
-    said = dict(parse_qsl(parts.query))
-    hosts = said.get("host") or said.get("hostaddr") or parts.netloc.rpartition("@")[2]
-    names = [re.sub(r":\d*$", "", host).strip("[]") for host in hosts.split(",")]
-    abroad = [name for name in names if name and name[0] != "/" and name not in _OURSELVES]
-    return bool(abroad) and said.get("sslmode") not in {"require", "verify-ca", "verify-full"}
 
 
 def _checked(settings: Settings) -> Settings:
@@ -283,18 +268,19 @@ def _check_live(settings: Settings, key: str) -> None:
     if settings.failpoint is not None:
         raise _invalid("PBXIM_FAILPOINT", settings.failpoint, "nothing in live mode")
     broker = urlsplit(settings.amqp or "")
-    if broker.scheme == "amqp" and broker.hostname not in _OURSELVES:
+    if broker.scheme == "amqp" and broker.hostname not in OURSELVES:
         raise _invalid("PBXIM_AMQP", "a plain-text link to another host", "amqps:// in live mode")
     if not settings.stripe_webhook_secret:
         raise _invalid("PBXIM_STRIPE_WEBHOOK_SECRET", "missing", "the endpoint's secret (whsec_…)")
     _check_encrypted("PBXIM_LOG", settings.log)
     _check_encrypted("PBXIM_DATABASE", settings.database or "")
     public = urlsplit(settings.public_url)
-    if public.scheme != "https" and public.hostname not in _OURSELVES:
+    if public.scheme != "https" and public.hostname not in OURSELVES:
         raise _invalid("PBXIM_PUBLIC_URL", settings.public_url, "an https:// address in live mode")
 
 
 def _check_encrypted(name: str, address: str) -> None:
-    if address.startswith("postgresql:") and _in_the_clear(address):
-        found = _without_password(address)
-        raise _invalid(name, found, "sslmode=verify-full (or require) for another host")
+    if "://" in address and in_the_clear(address):
+        found = without_password(address)
+        said = "no tls=false" if address[0] == "k" else "sslmode=verify-full (or require)"
+        raise _invalid(name, found, f"{said} for another host")

@@ -272,6 +272,11 @@ CODES: dict[str, Code] = {
         "The database is not prepared for this version",
         "Run pbxim migrate with the address of the owner in PBXIM_LOG and PBXIM_DATABASE.",
     ),
+    "append_too_large": Code(
+        e.Broken,
+        "An append is larger than the log takes",
+        "Raise the server's limit (KurrentDB: MaxAppendSize), then repeat what was refused.",
+    ),
     "code_older_than_log": Code(
         e.Broken, "This code is older than the log", "Start the newer version."
     ),

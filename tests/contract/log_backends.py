@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from shared.eventlog import EventLog, Recorded
 from shared.eventlog.sqlite import SqliteLog
+from tests.support import kurrentdb
 from tests.support.postgres import OWNER, server
 
 
@@ -24,7 +25,8 @@ from tests.support.postgres import OWNER, server
 class Backend:
     """One backend. ``tamper`` runs a statement behind its back; every one of ``changes`` must be
     refused with "events are for ever". Each of ``without_room`` takes
-    away the space in which an open log could grow, while its context lasts."""
+    away the space in which an open log could grow, while its context lasts. ``kills`` writers are
+    killed: where writing is done by a server, a few."""
 
     name: str
     make: Callable[[Path], str]
@@ -32,6 +34,7 @@ class Backend:
     tamper: Callable[[str, str], None] | None = None
     changes: tuple[str, ...] = ()
     without_room: tuple[Callable[[EventLog, str], AbstractContextManager[None]], ...] = ()
+    kills: int = 16
 
 
 def _make_sqlite(folder: Path) -> str:
@@ -104,6 +107,20 @@ def _server_says_full(_log: EventLog, address: str) -> Iterator[None]:
         _as_owner(address, "DROP FUNCTION no_room CASCADE")
 
 
+def _make_kurrentdb(_folder: Path) -> str:
+    return kurrentdb.server().address()
+
+
+def _make_real_kurrentdb(_folder: Path) -> str:
+    return kurrentdb.real_address()
+
+
+def _open_kurrentdb(address: str) -> EventLog:
+    from shared.eventlog.kurrentdb import KurrentLog
+
+    return KurrentLog(address)
+
+
 _COLUMNS = ", ".join(Recorded._fields)
 _MOVED = _COLUMNS.replace("position", "position + 9")
 _RENAMED = _COLUMNS.replace("stream", "'other-1'")
@@ -148,5 +165,9 @@ BACKENDS = (
         changes=_POSTGRES_CHANGES,
         without_room=(_server_says_full,),
     ),
+    # No way to change events behind its back, and a full disk ends the server itself.
+    Backend(name="kurrentdb", make=_make_kurrentdb, open=_open_kurrentdb, kills=5),
 )
+if kurrentdb.REAL:
+    BACKENDS += (Backend("kurrentdb_real", make=_make_real_kurrentdb, open=_open_kurrentdb),)
 BY_NAME = {backend.name: backend for backend in BACKENDS}

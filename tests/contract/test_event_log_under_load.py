@@ -29,7 +29,6 @@ from tests.contract.log_writer import (
 ROOT = Path(__file__).parents[2]
 THREADS = 16
 PROCESSES = 4
-KILLS = 16
 
 
 def test_what_many_threads_were_told_is_what_is_there(log: EventLog) -> None:
@@ -111,7 +110,7 @@ def test_a_writer_killed_in_a_commit_loses_nothing_and_leaves_nothing_half(
     chance = random.Random(seed)
     acks = tmp_path / "acks.txt"
     killed_while_writing = 0
-    for n in range(KILLS):
+    for n in range(backend.kills):
         before = len(read_acks(acks))
         with writer(backend, address, "for-ever", f"{seed}-{n}", str(acks)) as process:
             try:  # Once it has begun, any moment will do.
@@ -123,7 +122,7 @@ def test_a_writer_killed_in_a_commit_loses_nothing_and_leaves_nothing_half(
         killed_while_writing += process.returncode == -9
 
     by_stream = Counter(event.stream for event in everything(log))
-    assert killed_while_writing == KILLS
+    assert killed_while_writing == backend.kills
     assert read_acks(acks) <= {event.event_id.hex() for event in everything(log)}
     assert {count for stream, count in by_stream.items() if stream.startswith("own-")} == {2}
     assert {count for stream, count in by_stream.items() if stream.startswith("more-")} == {3}

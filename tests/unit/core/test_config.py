@@ -83,8 +83,10 @@ WRONG = [
     ("PBXIM_PUBLIC_URL", "https://numbers.example.com/pbx", "without a path"),
     ("PBXIM_FAILPOINT", "kill:never", "kill:N"),
     ("PBXIM_FAILPOINT", "explode", "record:FILE"),
-    ("PBXIM_LOG", "mysql://localhost/pbxim", "sqlite:var/log.db or postgresql://"),
-    ("PBXIM_LOG", "postgresql:pbxim", "sqlite:var/log.db or postgresql://"),
+    ("PBXIM_LOG", "mysql://localhost/pbxim", "sqlite:var/log.db, postgresql://"),
+    ("PBXIM_LOG", "postgresql:pbxim", "sqlite:var/log.db, postgresql://"),
+    ("PBXIM_LOG", "esdb://localhost:2113", "kurrentdb://"),
+    ("PBXIM_LOG", "kurrentdb:localhost", "kurrentdb://"),
     ("PBXIM_LOG", "sqlite:elsewhere.db", "sqlite:var/log.db"),
     ("PBXIM_DATABASE", "mysql://localhost/pbxim", "nothing (files in PBXIM_DATA) or postgresql://"),
     ("PBXIM_AMQP", "localhost:5672", "as in amqp://user:password@127.0.0.1:5672/"),
@@ -115,6 +117,39 @@ def test_the_log_may_lie_in_a_database() -> None:
 
     assert config.load(SANDBOX | named).log == named["PBXIM_LOG"]
     assert config.load(SANDBOX).log == "sqlite:var/log.db"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "kurrentdb://me:s3cret@one.example.com:2113,two.example.com:2113/pbxim",
+        "kurrentdb+discover://me:s3cret@cluster.example.com/pbxim?Tls=true",
+        "kurrentdb://127.0.0.1:2113?tls=false",
+        "kurrentdb://[::1]:2113?tls=false",
+    ],
+)
+def test_the_log_may_lie_in_kurrentdb_here_or_by_an_encrypted_link(address: str) -> None:
+    assert config.load(SANDBOX | {"PBXIM_LOG": address}).log == address
+    assert config.load(LIVE | {"PBXIM_LOG": address}).log == address
+    assert refused(SANDBOX | {"PBXIM_DATABASE": address}).param == "PBXIM_DATABASE"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "kurrentdb://me:s3cret@db.example.com:2113/pbxim?tls=false",
+        "kurrentdb://me:s3cret@localhost:2113,db.example.com:2113?Tls=False",
+        "kurrentdb+discover://me:s3cret@db.example.com?keepAliveInterval=1000&TLS=FALSE",
+    ],
+)
+def test_live_refuses_kurrentdb_elsewhere_in_the_clear(address: str) -> None:
+    error = refused(LIVE | {"PBXIM_LOG": address})
+
+    assert error.param == "PBXIM_LOG"
+    assert "no tls=false" in error.detail
+    assert "me:…@" in error.detail
+    assert "s3cret" not in error.detail
+    assert config.load(SANDBOX | {"PBXIM_LOG": address}).log == address
 
 
 def test_state_and_views_may_lie_in_a_database() -> None:
