@@ -110,7 +110,9 @@ def assemble(
     states = [ground.runtime(service).state for service in works.workers]
     watched = OwnProcess(works.consumers, states, ground.machine, ground.log.head)
     advancing = Advancing(ground.runtime("clock"), watched)
-    engine = Engine(works.consumers, progress, bell, advancing.idle_seconds, advancing.step)
+    idle = advancing.idle_seconds
+    look = works.feed.one_look
+    engine = Engine(works.consumers, progress, bell, idle, advancing.step, one_look=look)
     called: dict[str, object] = {
         spec.name: spec.rpc(runtime) for spec, runtime in zip(chosen, runtimes, strict=True)
     }

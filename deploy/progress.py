@@ -25,6 +25,7 @@ from shared.runtime import Progress
 _log = logging.logger("progress")
 CHANNEL = "pbxim_progress"
 _AGAIN_SECONDS = 1.0
+_GAP_SECONDS = 0.005
 _MOST_STREAMS = 60  # PostgreSQL takes 8,000 bytes.
 _OLD_SECONDS = 10.0
 
@@ -82,6 +83,7 @@ class AnnouncingProgress(Progress):
             self._wake.clear()
             with contextlib.suppress(Unavailable, psycopg2.Error):
                 self._say(self._word())
+            self._ended.wait(_GAP_SECONDS)  # One word for several steps.
         self._hang_up()
 
     def _word(self) -> Word:

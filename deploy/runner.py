@@ -21,6 +21,7 @@ from deploy.assembly import status_of
 from deploy.ground import Ground, all_specs
 from deploy.health import Health, start_health
 from deploy.metrics import Waiting, together
+from deploy.pace import Pace
 from deploy.processes import settings_of, until_told, when_there
 from deploy.progress import AnnouncingProgress
 from deploy.single import Lock, make_lock
@@ -103,7 +104,8 @@ def make_runner(settings: Settings, specs: tuple[ServiceSpec, ...], address: str
     works = make_works(ground, specs)
     for spec in specs:
         spec.rpc(ground.runtime(spec.name))  # Makes the tables that are asked before they fill.
-    engine = Engine(works.consumers, progress, bell)
+    pace = Pace(works.feed, works.wanted)
+    engine = Engine(works.consumers, progress, bell, pace=pace, one_look=works.feed.one_look)
     progress.offset = lambda: ground.clock.offset
     progress.failures = lambda: {c.name: c.failure for c in works.consumers if c.failure}
     states = [ground.runtime(spec.name).state for spec in specs]

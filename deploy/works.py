@@ -24,6 +24,7 @@ from shared.consumers.feed import Feed
 from shared.consumers.policies import PolicyConsumer
 from shared.consumers.projections import ProjectionConsumer
 from shared.consumers.timers import Scheduler, timer_projection
+from shared.messages import event_type
 from shared.platform import ClockAdvanced
 from shared.runtime import Runtime
 from shared.spec import ServiceSpec
@@ -31,12 +32,14 @@ from shared.spec import ServiceSpec
 
 @dataclass(frozen=True)
 class Works:
-    """What is stepped (``consumers``, in this order) and what works beside it."""
+    """What is stepped (``consumers``, in this order) and what works beside it; ``wanted`` are the
+    types of events that any of it does something for."""
 
     feed: Feed
     consumers: list[Consumer]
     workers: dict[str, tuple[EffectWorker, ...]]
     pools: list[WorkerPool]
+    wanted: frozenset[str]
 
     @property
     def schedulers(self) -> list[Scheduler]:
@@ -55,7 +58,8 @@ def make_works(ground: Ground, specs: Sequence[ServiceSpec]) -> Works:
     consumers += [scheduler for one in made for scheduler in one.schedulers]
     workers = {one.spec.name: one.workers for one in made if one.workers}
     pools = [one.pool for one in made if one.pool is not None]
-    return Works(feed, consumers, workers, pools)
+    wanted = frozenset(event_type(cls).name for one in made for cls in one.wanted())
+    return Works(feed, consumers, workers, pools, wanted)
 
 
 class _Service:
@@ -70,6 +74,13 @@ class _Service:
         size = len(self.workers)
         self.pool = WorkerPool(partial(next, iter(self.workers)), size) if size else None
         self.schedulers: list[Scheduler] = []
+
+    def wanted(self) -> Iterable[type]:
+        spec = self.spec
+        yield from spec.policy.events if spec.policy else ()
+        yield from spec.timers.events if spec.timers else ()
+        yield from (cls for one in spec.projections for cls in one.events)
+        yield from (cls for one in self._effects for cls in one.events)
 
     def policies(self) -> Iterable[Consumer]:
         if self.spec.policy is not None:

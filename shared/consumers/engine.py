@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from shared import logging
 from shared.consumers import Consumer
@@ -58,9 +59,13 @@ class Engine:
         bell: Bell,
         idle_seconds: Callable[[], float] = lambda: _SLOW_POLL_SECONDS,
         when_idle: Callable[[], bool] = _nothing,
+        pace: Callable[[], float] = lambda: 0.0,
+        one_look: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """``when_idle`` is asked in the engine's own thread when no consumer has work; it says
-        whether it made some (the test clock)."""
+        whether it made some (the test clock). ``pace`` says how many seconds lie between the
+        beginnings of two rounds at least: one round for several events costs less than several.
+        ``one_look`` is entered for each round of consumers (``Feed.one_look``)."""
         self.consumers = list(consumers)
         self._late = [c for c in consumers if isinstance(c, ProjectionConsumer | Scheduler)]
         self._urgent = [c for c in consumers if c not in self._late]
@@ -68,6 +73,8 @@ class Engine:
         self._bell = bell
         self._idle_seconds = idle_seconds
         self._when_idle = when_idle
+        self._pace = pace
+        self._one_look = one_look
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._paused: dict[str, float] = {}
@@ -78,7 +85,8 @@ class Engine:
         """One step of every consumer; says whether any did something. The first one counts:
         whoever waits for a view learns from it where the views have been since the start."""
         urgent = self._step_urgent(one)
-        worked = [one(consumer) for consumer in self._late]
+        with self._one_look():
+            worked = [one(consumer) for consumer in self._late]
         moved = urgent or any(worked) or not self._reported
         if moved:
             self._report()
@@ -87,7 +95,8 @@ class Engine:
     def _step_urgent(self, one: Callable[[Consumer], bool]) -> bool:
         # A purchase is a chain of policies. Views are written once for several of its links.
         for rounds in range(_URGENT_ROUNDS):
-            worked = [one(consumer) for consumer in self._urgent]
+            with self._one_look():
+                worked = [one(consumer) for consumer in self._urgent]
             if not any(worked):
                 return rounds > 0
         return True
@@ -112,6 +121,8 @@ class Engine:
             self.turned = time.monotonic()
             if not self.step(self._guarded) and not self._made_work():
                 self._bell.wait(min(_SLOW_POLL_SECONDS, max(0.01, self._idle_seconds())))
+            if (early := self.turned + self._pace() - time.monotonic()) > 0:
+                self._stopping.wait(early)
 
     def stop(self, seconds: float) -> None:
         """Ends after the current step."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import pairwise
 
 from shared.codec import Codec
@@ -22,6 +24,9 @@ class Feed:
         self._codec = codec
         self._lock = threading.Lock()
         self._window: list[Happened] = []
+        self._asked: bool | None = None
+        self.read_at_once = 0  # How many events the log gave last.
+        self.last_types: frozenset[str] = frozenset()  # Of which types.
         self._behind = 0  # The window has every event from here to its end.
 
     def read(self, after: int, limit: int) -> list[Happened]:
@@ -40,14 +45,26 @@ class Feed:
             raise refusal("log_went_back", f"There is no event at {position}.")
         return self.wrap(stored)
 
+    @contextlib.contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Within it the log is asked once for what comes behind the newest event known: consumers
+        that stand there need not each ask for themselves. What comes later is for the next look."""
+        self._asked = False
+        try:
+            yield
+        finally:
+            self._asked = None
+
     def wrap(self, stored: Recorded) -> Happened:
         """An event that was read elsewhere."""
         return Happened(stored, self._codec)
 
     def _extend(self, after: int, limit: int) -> None:
         end = self._window[-1].position if self._window else after
-        if after < end:
+        if after < end or (after == end and self._asked):
             return
+        if self._asked is not None:
+            self._asked = True
         if after > end:  # The window follows whoever is furthest; the others read for themselves.
             self._window.clear()
         if not self._window:
@@ -59,6 +76,9 @@ class Feed:
 
     def _from_log(self, after: int, limit: int) -> list[Happened]:
         stored = self.log.read_all(after, limit)
+        if stored:
+            self.read_at_once = len(stored)
+            self.last_types = frozenset(event.type for event in stored)
         if self.log.contiguous:
             _assert_contiguous(after, stored)
         return [self.wrap(event) for event in stored]
