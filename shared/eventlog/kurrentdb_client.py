@@ -89,6 +89,7 @@ class Link:
         self._client.seconds = seconds
         if self._client.connection_spec.options.node_preference != "leader":
             # Whoever was told of an event must find it, and a follower may be late.
+            self.close()
             said = "PBXIM_LOG has a nodePreference; allowed is leader, which is the default."
             raise refusal("setting_invalid", said, param="PBXIM_LOG")
 
@@ -103,6 +104,10 @@ class Link:
             raise
         except exceptions.KurrentDBClientError as error:
             raise translate(error) from error
+        except ValueError as error:  # So gRPC calls a connection that another thread let go.
+            if "channel" not in str(error).lower():
+                raise
+            raise refusal("log_unavailable", "The connection to KurrentDB was closed.") from error
 
     def close(self) -> None:
         """Ends every call that is still under way."""

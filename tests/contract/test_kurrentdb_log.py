@@ -230,6 +230,18 @@ def test_a_server_that_is_not_there_is_unavailable(other_server: Server) -> None
     KurrentLog(address).close()
 
 
+def test_a_call_on_a_connection_that_another_thread_let_go_is_unavailable(log: KurrentLog) -> None:
+    def work(client: KurrentDBClient) -> object:
+        begun = client.streams
+        client.reconnect()  # As another thread does when the server was away.
+        return list(begun.read(stream_name="any", timeout=PATIENCE))
+
+    with pytest.raises(Unavailable, match="log_unavailable"):
+        log._link.call(work)
+    with pytest.raises(ValueError, match="ours"):
+        log._link.call(lambda _client: int("ours"))
+
+
 def test_a_closed_log_is_unavailable(address: str) -> None:
     log = KurrentLog(address)
     log.close()
