@@ -121,6 +121,7 @@ class EffectIntake:
         self._runtime = runtime
         self._ring = ring
         self._stored: Checkpoint | None = None
+        self._since = 0  # So many events were read since. Positions may have gaps.
         self._place: Checkpoint | None = None
 
     @property
@@ -149,8 +150,8 @@ class EffectIntake:
         wanted = [event for event in batch if event.type in self._by_type]
         last = batch[-1]
         new = replace(place, position=last.position, event_id=last.stored.event_id)
-        stored = self._stored.position if self._stored else 0
-        if wanted or new.position - stored >= _WRITE_EVERY:
+        self._since += len(batch)
+        if wanted or self._since >= _WRITE_EVERY:
             self._save(wanted, new)
         self._place = new
         return True
@@ -164,7 +165,7 @@ class EffectIntake:
                 connection.execute(insert(_effect), rows)
             failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
-        self._stored = new
+        self._stored, self._since = new, 0
         if wanted:
             self._ring(len(wanted))
 

@@ -46,6 +46,7 @@ class PolicyConsumer:
         self._state: Store = runtime.state
         self._types = frozenset(event_type(cls).name for cls in policy.events)
         self._stored: Checkpoint | None = None
+        self._since = 0  # So many events were read since. Positions may have gaps.
         self._place: Checkpoint | None = None
         self._blocked: set[str] = set()
         self._failure: str | None = None
@@ -96,7 +97,8 @@ class PolicyConsumer:
         last = batch[-1]
         new = replace(place, position=last.position, event_id=last.stored.event_id)
         aside = [event for event in wanted if event not in free or event in failed]
-        if aside or new.position - self._stored_position() >= _WRITE_EVERY:
+        self._since += len(batch)
+        if aside or self._since >= _WRITE_EVERY:
             self._save(new, aside, failed)
         self._unsaved = self._unsaved or (bool(wanted) and self._stored is not new)
         self._place = new
@@ -161,11 +163,9 @@ class PolicyConsumer:
             checkpoints.move(connection, self.name, self._stored, new)
             failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
-        self._stored, self._unsaved, self._saved_at = new, False, time.monotonic()
+        self._stored, self._since = new, 0
+        self._unsaved, self._saved_at = False, time.monotonic()
         self._blocked |= {event.stored.stream for event in aside}
-
-    def _stored_position(self) -> int:
-        return self._stored.position if self._stored else 0
 
     def _retry(self) -> bool:
         now = self._runtime.machine.now()

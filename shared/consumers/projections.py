@@ -51,6 +51,7 @@ class ProjectionConsumer:
         self._types = frozenset(event_type(cls).name for cls in projection.events)
         self._checkpoint: Checkpoint | None = None
         self._stored: Checkpoint | None = None
+        self._since = 0  # So many events were read since. Positions may have gaps.
         self._failure: str | None = None
         self.rows_written = 0
         self.shown: list[str] = []
@@ -99,7 +100,8 @@ class ProjectionConsumer:
         wanted = [event for event in batch if event.type in self._types]
         last = batch[-1]
         new = replace(old, position=last.position, event_id=last.stored.event_id)
-        if wanted or new.position - self._stored_position() >= _WRITE_EVERY:
+        self._since += len(batch)
+        if wanted or self._since >= _WRITE_EVERY:
             self._write(wanted, new)
         self._checkpoint = new
         self.shown = [event.stored.stream for event in wanted]
@@ -117,10 +119,7 @@ class ProjectionConsumer:
             checkpoints.move(connection, self.name, self._stored, new)
             failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
-        self._stored = new
-
-    def _stored_position(self) -> int:
-        return self._stored.position if self._stored else 0
+        self._stored, self._since = new, 0
 
     def _load(self) -> Checkpoint:
         self._views.create(CHECKPOINTS)

@@ -16,6 +16,7 @@ from deploy import cli
 from deploy.ground import all_specs
 from deploy.payment_sandbox.book import Book
 from deploy.payment_sandbox.process import SandboxProcess, start_sandbox
+from shared.consumers import checkpoints
 from shared.errors import Broken
 from shared.rpc import STAFF
 from tests.contract.log_checks import until
@@ -60,6 +61,28 @@ def test_an_installation_keeps_its_events_there_and_reads_them_again(tmp_path: P
     assert [n in line for n, line in zip(("box-1", "box-2"), tail, strict=True)] == [True, True]
     assert "box-2" in pbxim(tmp_path, address, "events", "show", "--last").stdout
     assert pbxim(tmp_path, address, "migrate").exit_code == 0
+
+
+def test_a_few_events_that_it_does_not_want_move_no_stored_place(tmp_path: Path) -> None:
+    """Positions are kilobytes apart here, and a place is stored after so many events."""
+    world = World(tmp_path, SPECS, log=server().address())
+    world.execute(boxes.FillBox(box_id="1", amount=3), by="a")
+    world.settle()
+    before = stored_place(world)
+    for n in range(20):
+        world.execute(boxes.LabelBox(box_id="1", account_id="a", owner="Z" * 1000), by=f"{n}")
+    world.settle()
+
+    assert world.consumer("boxes").position == world.log.head() > before + 10_000
+    assert stored_place(world) == before
+    world.close()
+
+
+def stored_place(world: World) -> int:
+    with world.views.read() as connection:
+        found = checkpoints.load(connection, "boxes")
+    assert found is not None
+    return found.position
 
 
 def test_a_log_that_was_restored_to_before_what_was_read_is_refused(tmp_path: Path) -> None:
