@@ -24,7 +24,11 @@ class AdvisoryLock:
             return True
         self._connection = connect(self._address)
         try:
-            if all(self._said("SELECT pg_try_advisory_lock(%s)", key) for key in self._keys):
+            taken = (
+                _said(self._connection, "SELECT pg_try_advisory_lock(%s)", key)
+                for key in self._keys
+            )
+            if all(taken):
                 return True
         except psycopg2.Error as error:
             self.release()
@@ -37,7 +41,7 @@ class AdvisoryLock:
         if self._connection is None:
             return False
         try:
-            return self._said("SELECT true")
+            return _said(self._connection, "SELECT true")
         except psycopg2.Error:
             self.release()
             return False
@@ -49,12 +53,12 @@ class AdvisoryLock:
                 self._connection.close()
             self._connection = None
 
-    def _said(self, query: str, *parameters: int) -> bool:
-        assert self._connection is not None
-        with self._connection.cursor() as cursor:
-            cursor.execute(query, parameters)
-            (found,) = cursor.fetchone() or (False,)
-        return bool(found)
+
+def _said(connection: Connection, query: str, *parameters: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        (found,) = cursor.fetchone() or (False,)
+    return bool(found)
 
 
 def _key(name: str) -> int:

@@ -7,6 +7,7 @@ It calls the services over RabbitMQ and hears from their runners how far the rea
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 from deploy.demo import prepare_demo, refuse_demo
@@ -23,6 +24,7 @@ from services.gateway.surroundings import metrics_of
 from shared import logging
 from shared.clock import MachineClock
 from shared.config import Settings
+from shared.eventlog import EventLog
 from shared.runtime import Runtime
 from shared.spec import ServiceSpec
 
@@ -45,27 +47,26 @@ class Gateway:
 
     def start(self, stopping: threading.Event) -> None:
         """Waits for the servers, then answers; in sandbox mode prepares the demo."""
-        self._ground = when_there(self._make_ground, stopping)
-        if self._ground is None:
+        ground = self._ground = when_there(self._make_ground, stopping)
+        if ground is None:
             return
-        runtime = self._ground.runtime(_NAME)
-        self._progress.listen(self.settings.database or "", self._ground.clock)
+        runtime = ground.runtime(_NAME)
+        self._progress.listen(self.settings.database or "", ground.clock)
         if not self.settings.sandbox:
             refuse_demo(runtime.state)
-        calls = Calls("client")
-        app = create_app(runtime, Measured(self._client, calls), self.status)
-        metrics_of(app).also(together(calls.collect, LogEvents(self._ground.log).collect))
-        self._health = start_health(self.settings, self.status, None, _NAME)
+        calls, status = Calls("client"), partial(self.status, ground.log)
+        app = create_app(runtime, Measured(self._client, calls), status)
+        metrics_of(app).also(together(calls.collect, LogEvents(ground.log).collect))
+        self._health = start_health(self.settings, status, None, _NAME)
         self._web.serve(app)
         start_mails(runtime, stopping)
         _log.info("gateway_listening", url=self.settings.base_url)
         if self.settings.sandbox:
             self._prepare_demo(runtime, stopping)
 
-    def status(self) -> dict[str, Any]:
+    def status(self, log: EventLog) -> dict[str, Any]:
         """For ``/readyz``: how far every consumer of every runner is, as far as they are heard."""
-        assert self._ground is not None
-        head = self._ground.log.head()
+        head = log.head()
         failures = self._progress.failures()
         consumers = {
             name: {"position": at, "lag": max(0, head - at), "failure": failures.get(name)}
@@ -77,7 +78,7 @@ class Gateway:
             "ready": not failures and not silent,
             "storage": "ok",
             "head": head,
-            "log_id": self._ground.log.log_id,
+            "log_id": log.log_id,
             "silent_runners": silent,
             "consumers": consumers,
         }

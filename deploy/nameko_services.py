@@ -12,7 +12,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import structlog
 from amqp.exceptions import AMQPError
@@ -119,9 +119,7 @@ def serving() -> Serving:
     logging.only_errors_of("nameko.containers")
     failpoints.arm(settings.failpoint)
     # nameko itself ends the process on SIGTERM, also while it waits here.
-    made = when_there(lambda: Serving(settings), threading.Event())
-    assert made is not None
-    return made
+    return cast("Serving", when_there(lambda: Serving(settings), threading.Event()))
 
 
 @_once

@@ -157,8 +157,7 @@ def _supervise(file: Path, settings: Settings, http: str, folder: Path) -> int:
 
 def _pass_on(child: subprocess.Popen[bytes]) -> None:
     # supervisord opens its output once per program; as a file of ours that would overwrite itself.
-    assert child.stdout is not None
-    for line in child.stdout:
+    for line in child.stdout or ():
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
 
