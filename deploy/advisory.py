@@ -7,6 +7,7 @@ import hashlib
 
 import psycopg2
 
+from shared.errors import raise_because
 from shared.eventlog.postgres_pool import Connection, connect, translate
 
 
@@ -32,7 +33,7 @@ class AdvisoryLock:
                 return True
         except psycopg2.Error as error:
             self.release()
-            raise translate(error) from error
+            raise_because(translate(error), error)
         self.release()
         return False
 

@@ -22,7 +22,7 @@ rebuilt from its arguments, so it crosses RPC as itself (``to_wire`` and ``from_
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 
 class PbxError(Exception):
@@ -126,6 +126,14 @@ _CLASSES: dict[str, type[PbxError]] = {
         Broken,
     )
 }
+
+
+def raise_because(told: BaseException, error: BaseException) -> NoReturn:
+    """Raises what is to be told because of an error, which may be the error itself: one that says
+    it was caused by itself would send whoever shows it round in circles."""
+    if told is error:
+        raise error
+    raise told from error
 
 
 def kinds() -> tuple[type[PbxError], ...]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import psycopg2
 from psycopg2 import extensions
 
+from shared.errors import raise_because
 from shared.refusals import refusal
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ def connect(address: str, prepare: str = _PREPARE) -> Connection:
         with connection.cursor() as cursor:
             cursor.execute(prepare)
     except psycopg2.Error as error:
-        raise translate(error) from error
+        raise_because(translate(error), error)
     return connection
 
 
@@ -98,12 +99,12 @@ class Pool:
                 return self._once(work)
             except psycopg2.Error as error:
                 if not translate_is_loss(error):
-                    raise translate(error) from error
+                    raise_because(translate(error), error)
                 self._let_go()  # The others were made before the server went away, too.
             try:
                 return self._once(work)
             except psycopg2.Error as error:
-                raise translate(error) from error
+                raise_because(translate(error), error)
 
     def close(self) -> None:
         """Closes what is free now; what is still in use is closed when it comes back."""

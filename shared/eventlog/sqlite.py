@@ -15,7 +15,7 @@ from itertools import groupby, islice
 from pathlib import Path
 
 from shared.clock import micros_since_epoch
-from shared.errors import Broken
+from shared.errors import Broken, raise_because
 from shared.eventlog import Appended, Conflict, Entry, NewEvent, Recorded, checked, digest
 from shared.eventlog.sharing import Job, SharedCommits
 from shared.refusals import refusal
@@ -154,7 +154,7 @@ class SqliteLog:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise translate(error) from error
+            raise_because(translate(error), error)
 
 
 def _marked(names: Iterable[str]) -> Iterator[tuple[list[str], str]]:

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, MetaData, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
+from shared.errors import raise_because
 from shared.eventlog.postgres_pool import connect, translate, translate_is_loss
 from shared.refusals import refusal
 from shared.stores.as_sqlite import as_sqlite_has
@@ -256,12 +257,10 @@ def _translated() -> Iterator[None]:
     except NoConnectionError as error:
         raise refusal("busy", "No connection to the database has become free.") from error
     except psycopg2.Error as error:
-        raise _told(error) from error
+        raise_because(_told(error), error)
     except DBAPIError as error:
-        told = _told(error.orig) if isinstance(error.orig, psycopg2.Error) else error.orig
-        if told is None or told is error.orig:
-            raise
-        raise told from error
+        told = _told(error.orig) if isinstance(error.orig, psycopg2.Error) else error
+        raise_because(error if told is error.orig else told, error)
 
 
 def _told(error: psycopg2.Error) -> Exception:

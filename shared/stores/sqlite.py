@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import OperationalError
 
+from shared.errors import raise_because
 from shared.eventlog.sqlite import translate
 
 _BUSY_SECONDS = 30
@@ -125,8 +126,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if isinstance(error.orig, sqlite3.OperationalError):
-            raise translate(error.orig) from error
-        raise
+        told = translate(error.orig) if isinstance(error.orig, sqlite3.OperationalError) else error
+        raise_because(error if told is error.orig else told, error)
     except sqlite3.OperationalError as error:
-        raise translate(error) from error
+        raise_because(translate(error), error)

@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from shared.consumers.row_forms import form_of
 from shared.stores import Store, StoredKeyring
@@ -126,6 +126,21 @@ def test_an_error_undoes_the_whole_transaction(store: Store) -> None:
     assert count(store) == 0
     add(store, 1)
     assert count(store) == 1
+
+
+def test_an_error_that_we_have_no_words_for_does_not_say_that_it_caused_itself(
+    store: Store,
+) -> None:
+    def ask() -> None:
+        with store.write() as connection:
+            connection.exec_driver_sql("SELECT * FROM thing WHERE nothing_like_it = 1")
+
+    with pytest.raises(DBAPIError) as raised:
+        ask()
+    seen: list[BaseException | None] = [raised.value]
+    while seen[-1] is not None:
+        assert seen[-1] not in seen[:-1]
+        seen.append(seen[-1].__cause__)
 
 
 def test_what_is_no_error_of_the_database_undoes_it_too(store: Store) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.gateway.sites import Site, make_site
 from tests.support.product import ROOT
+from tests.support.worlds import stores_of
 
 PASSWORD = "four horses on a tin roof"
 
@@ -29,7 +30,7 @@ def pbxim(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from deploy.cli import main; main()", *words],
         cwd=ROOT,
-        env=os.environ | {"PBXIM_DATA": str(data)},
+        env=os.environ | {"PBXIM_DATA": str(data)} | stores_of(data),
         capture_output=True,
         text=True,
         timeout=60,

@@ -11,7 +11,7 @@ from tests.support.worlds import World
 
 def test_progress_is_what_the_checkpoints_say(tmp_path: Path) -> None:
     world = World(tmp_path, [box_service(projections=(projection(),))])
-    progress = StoredProgress(world.views)
+    progress = StoredProgress(world.assembly.ground.store("views", "boxes"))
     before = progress.position(["boxes"])
     done = world.execute(FillBox(box_id="b", amount=1))
     too_early = progress.wait_for(["boxes"], done.position, seconds=0.05)

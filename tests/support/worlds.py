@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import MetaData, inspect, select
+
 from deploy.assembly import Assembly, assemble
 from deploy.stores import Kind
 from shared import config
@@ -58,6 +60,11 @@ def order(command: object, *, by: str | uuid.UUID | None = None, now: datetime =
     return Order(
         command=command, command_id=named, now=now, actor="user:u_1", correlation_id="req_1"
     )
+
+
+def stores_of(folder: Path) -> dict[str, str]:
+    """The setting that other processes need to find an installation's stores."""
+    return {"PBXIM_DATABASE": _database_of(folder)} if STORES == "postgresql" else {}
 
 
 def _database_of(folder: Path) -> str:
@@ -138,6 +145,18 @@ class World:
         self.assembly.close()
         self.state.close()
         self.views.close()
+
+    def state_as_it_lies(self) -> bytes:
+        """Every byte of the state of all services."""
+        if self.assembly.settings.database is None:
+            return b"".join(path.read_bytes() for path in self.folder.glob("state.db*"))
+        found = MetaData()
+        with self.state.read() as connection:
+            schemas = inspect(connection).get_schema_names()
+            for schema in (name for name in schemas if name.startswith("state_")):
+                found.reflect(connection, schema=schema)
+            rows = [connection.execute(select(t)).all() for t in found.sorted_tables]
+        return repr(rows).encode()
 
     def _all_of(self, kind: Kind, of_gateway: Store) -> Store:
         # Tests look into the tables of every service.

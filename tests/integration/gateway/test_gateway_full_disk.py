@@ -25,7 +25,7 @@ def full(site: Site) -> Iterator[None]:
         yield
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(site.world.state, "write", refuse)
+        patch.setattr(site.world.runtime.state, "write", refuse)
         yield
 
 
