@@ -158,9 +158,10 @@ class PolicyConsumer:
     def _save(self, new: Checkpoint, aside: list[Happened], failed: dict[Happened, str]) -> None:
         now = self._runtime.machine.now()
         with self._state.write() as connection:
+            # First, so that of two runners only the one whose place it was puts anything aside.
+            checkpoints.move(connection, self.name, self._stored, new)
             for event in aside:
                 parking.park(connection, self.name, event, now, failed.get(event, ""))
-            checkpoints.move(connection, self.name, self._stored, new)
             failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
         self._stored, self._since = new, 0

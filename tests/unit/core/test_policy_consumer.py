@@ -144,6 +144,19 @@ def test_two_runners_of_one_policy_double_nothing(world: World) -> None:
     assert {runner.position for runner in runners} == {world.log.head()}
 
 
+def test_two_runners_of_one_policy_put_an_event_aside_once(world: World, moody: Moody) -> None:
+    moody.failing = {"a"}
+    runners = [PolicyConsumer("boxes", noting(moody), world.feed, world.runtime) for _ in range(2)]
+    for runner in runners:
+        runner.step()
+    (position,) = fill(world, "a")
+    while any(runner.step() for runner in runners):
+        pass
+
+    assert [one[:2] for one in parked(world)] == [(position, "retrying")]
+    assert {runner.position for runner in runners} == {world.log.head()}
+
+
 # ── In order ──────────────────────────────────────────────────────────────────────────────────────
 
 
