@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ from deploy.ground import all_specs
 from deploy.migrations import migrate_stores
 from deploy.stores import SCHEMAS, open_store, throw_views_away
 from services import gateway
+from services.gateway.idempotency import Answers, Asked
+from services.gateway.state import TABLES
 from shared import config
-from shared.errors import Broken, Unavailable
+from shared.errors import Broken, Conflict, Unavailable
+from shared.sealing import Wrapper
 from shared.stores import KEYS, Store
 from shared.stores.postgres import PostgresStore
 from tests.integration.gateway.sites import make_site
@@ -79,6 +83,30 @@ def test_two_runners_carry_out_nothing_twice(tmp_path: Path, stores: str) -> Non
     assert sorted(notes(worlds[0])) == sorted(f"sent {name}/1" for name in names)
     for world in worlds:
         world.close()
+
+
+def test_of_requests_with_one_key_to_several_gateways_one_runs(stores: str) -> None:
+    asked = Asked("acct_1", "POST /v1/orders", "key-1", b"same")
+    begin = threading.Barrier(6)
+
+    def ask(n: int) -> str:
+        store = PostgresStore(f"{stores}&application_name=n{n}", "state_gateway", durable=True)
+        store.create(TABLES)
+        answers = Answers(store, Wrapper(b"k" * 32), set())
+        begin.wait(PATIENCE)
+        try:
+            found = answers.begin(asked, now=1000)
+        except Conflict as error:
+            return error.code
+        finally:
+            store.close()
+        return type(found).__name__
+
+    with ThreadPoolExecutor(6) as pool:
+        found = sorted(
+            future.result(PATIENCE) for future in [pool.submit(ask, n) for n in range(6)]
+        )
+    assert found == ["Running"] + ["idempotency_key_in_use"] * 5
 
 
 def test_a_process_that_asks_before_the_tables_are_made_is_told_to_come_again(stores: str) -> None:
