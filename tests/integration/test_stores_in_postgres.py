@@ -24,7 +24,7 @@ from shared.stores import KEYS, Store
 from shared.stores.postgres import PostgresStore
 from tests.integration.gateway.sites import make_site
 from tests.support.post import Post, fill, notes, service
-from tests.support.postgres import OWNER, Server, server
+from tests.support.postgres import OWNER, server
 from tests.support.worlds import World
 
 PATIENCE = 60.0
@@ -258,28 +258,3 @@ def test_connections_that_were_cut_off_are_replaced(store: PostgresStore) -> Non
     add_key(store, "b")
     server().say(cut)
     assert keys_in(store) == 2
-
-
-def test_a_writer_whose_server_dies_has_written_nothing_and_may_come_again() -> None:
-    mortal = Server()
-    store = PostgresStore(mortal.address(mortal.store_database()), "state_orders", durable=True)
-    store.create(KEYS)
-    add_key(store, "a")
-
-    def die_in_between() -> None:
-        with store.write() as connection:
-            connection.execute(text("DELETE FROM subject_key"))
-            mortal.kill()
-            connection.execute(text("SELECT 1"))
-
-    with pytest.raises(Unavailable, match="log_unavailable"):
-        die_in_between()
-    with pytest.raises(Unavailable, match="log_unavailable"):
-        keys_in(store)
-    mortal.start()
-
-    assert keys_in(store) == 1
-    add_key(store, "b")
-    assert keys_in(store) == 2
-    store.close()
-    mortal.remove()
