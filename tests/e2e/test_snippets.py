@@ -121,6 +121,8 @@ def check_command(words: list[str]) -> None:
         pbxim(ROOT, *known, "--help")
     elif words[:2] == [".venv/bin/python", "-m"]:
         assert find_spec(words[2])
+    elif words[0] == "docker":
+        assert words[1] in {"build", "compose", "run"}  # For those who want containers.
     elif words[0] not in {"cd", "set", ".", "umask", "export"}:  # Those are bash's own.
         assert shutil.which(words[0]), f"there is no {words[0]}"
 

@@ -12,7 +12,7 @@ from deploy.rpc_client import RpcClient
 from tests.integration.bus.nameko_processes import Called, services, when_there
 from tests.integration.gateway.conftest import payments
 from tests.integration.gateway.sites import make_site
-from tests.support.rabbitmq import Broker
+from tests.support.rabbitmq import Broker, free_port
 from tests.support.worlds import context
 
 __all__ = ["payments"]
@@ -42,9 +42,11 @@ def called(
     client = RpcClient(broker.uri, seconds=10)
     provider = {"PBXIM_STRIPE_SECRET_KEY": "sk_test_gateway"}
     provider["PBXIM_STRIPE_API_BASE"] = payments.base_url
+    health = free_port()
+    provider["PBXIM_HEALTH"] = f"127.0.0.1:{health}"
     process = services(site.world.folder, broker.uri, **provider).start()
     when_there(lambda: client.call("odd", "echo", context(), thing=0))
-    yield Called(client, site, broker.uri, process)
+    yield Called(client, site, broker.uri, process, health)
     client.close()
     status = process.stop()
     site.stop()

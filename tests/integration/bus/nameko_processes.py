@@ -78,6 +78,7 @@ class Called:
     site: Site
     uri: str
     process: NamekoProcess
+    health: int  # The port where it says how it is.
 
 
 def services(data: Path, uri: str, **more: str) -> NamekoProcess:
