@@ -24,7 +24,7 @@ from services import gateway
 from services.gateway import idempotency
 from services.gateway.app import create_app
 from services.gateway.surroundings import metrics_of
-from shared import config, failpoints, logging
+from shared import config, failpoints, logging, otlp
 from shared.config import Settings
 from shared.errors import PbxError
 
@@ -78,6 +78,7 @@ def main() -> None:
     tune_interpreter()
     settings = _settings()
     logging.set_up(settings.log_level, as_json=settings.log_json)
+    otlp.start(settings.otlp, "embedded")
     failpoints.arm(settings.failpoint)
     stopping = threading.Event()
     _on_signals(stopping)

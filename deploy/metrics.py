@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+import msgspec
 from prometheus_client import Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from shared import tracing
 from shared.consumers import effects, parking
 from shared.errors import PbxError, Refusal, Unavailable
 from shared.eventlog import EventLog
@@ -71,7 +73,7 @@ class Calls:
 
 
 class Measured:
-    """A client that measures its calls."""
+    """A client that measures its calls, and traces them where that is set up."""
 
     def __init__(self, client: Client, calls: Calls) -> None:
         self._client = client
@@ -79,7 +81,13 @@ class Measured:
 
     def call(self, service: str, method: str, context: CallContext, **arguments: Any) -> Any:
         """See ``Client.call``."""
-        with self._calls.timed(service, method):
+        named = f"{service}.{method}"
+        with (
+            self._calls.timed(service, method),
+            tracing.span(named, context.traceparent, "client") as within,
+        ):
+            if within != context.traceparent:
+                context = msgspec.structs.replace(context, traceparent=within)
             return self._client.call(service, method, context, **arguments)
 
 

@@ -35,7 +35,7 @@ from services.inventory.service import InventoryService as PlainInventory
 from services.orders.service import OrdersService as PlainOrders
 from services.porting.service import PortingService as PlainPorting
 from services.routing.service import RoutingService as PlainRouting
-from shared import config, failpoints, logging
+from shared import config, failpoints, logging, otlp, tracing
 from shared.errors import PbxError
 from shared.refusals import refusal
 from shared.rpc import CallContext, dispatch_plain, methods
@@ -115,6 +115,7 @@ def serving() -> Serving:
     """What all services of this process stand on."""
     settings = config.load()
     logging.set_up(settings.log_level, as_json=settings.log_json, process=settings.process)
+    otlp.start(settings.otlp, settings.process or "services")
     # It warns of every refusal, with a traceback; a caller who was refused is no news.
     logging.only_errors_of("nameko.containers")
     failpoints.arm(settings.failpoint)
@@ -225,13 +226,20 @@ def _answered(
     words = {"correlation_id": given.get("correlation_id", ""), "method": f"{worker.name}.{name}"}
     with structlog.contextvars.bound_contextvars(**words):
         try:
-            with _calls().timed(worker.name, name):
-                return dispatch_plain(_method(worker, name), context, arguments)
+            with _traced(words["method"], given) as inner, _calls().timed(worker.name, name):
+                return dispatch_plain(_method(worker, name), inner or context, arguments)
         except PbxError as error:
             raise wire.packed(error) from None
         except Exception:  # noqa: BLE001  # A caller is told about all of them, and no more.
             _log.exception("rpc_failed")  # The traceback is for us, and not for the caller.
             raise wire.packed(refusal("internal_error")) from None
+
+
+@contextlib.contextmanager
+def _traced(method: str, context: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    above = str(context.get("traceparent", ""))
+    with tracing.span(method, above, "server") as within:
+        yield {**context, "traceparent": within} if context and within != above else context
 
 
 def _method(worker: Any, name: str) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
-from shared import config, failpoints, logging
+from shared import config, failpoints, logging, otlp
 from shared.config import Settings
 from shared.errors import PbxError, Unavailable
 from shared.refusals import refusal
@@ -30,6 +30,7 @@ def settings_of(process: str, *needed: str) -> Settings:
                 "setting_invalid", f"{variable} is missing; {process} needs it.", param=variable
             )
     logging.set_up(settings.log_level, as_json=settings.log_json, process=settings.process)
+    otlp.start(settings.otlp, settings.process or process.removeprefix("the ").removeprefix("a "))
     failpoints.arm(settings.failpoint)
     return settings
 

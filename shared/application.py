@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from shared import failpoints
+from shared import failpoints, tracing
 from shared.aggregate import Aggregate
 from shared.codec import Codec, Meta, decode_meta, encode_meta
 from shared.errors import PbxError
@@ -93,6 +93,15 @@ class Application:
         Two commands for one stream are decided one after the other. The answer has one item per
         command: what was done, or the refusal. ``Unavailable`` of the log is raised as it is.
         """
+        spans = [tracing.begin(type(o.command).__name__, o.traceparent) for o in orders]
+        if any(spans):
+            orders = [_traced(order, span) for order, span in zip(orders, spans, strict=True)]
+        found = self._executed(orders)
+        for span, outcome in zip(spans, found, strict=True):
+            tracing.end(span, outcome if isinstance(outcome, PbxError) else None)
+        return found
+
+    def _executed(self, orders: Sequence[Order]) -> list[Done | PbxError]:
         outcomes: dict[int, Done | PbxError] = {}
         for attempt in range(_TRIES):
             open_orders = {n: o for n, o in enumerate(orders) if n not in outcomes}
@@ -221,6 +230,10 @@ def _settle(stream: _Stream, result: Appended, outcomes: dict[int, Done | PbxErr
         written = done.position  # Until now: how many of the entry's events come up to it.
         position = result.positions[written - 1] if written else stream.position
         outcomes[n] = replace(done, position=position)
+
+
+def _traced(order: Order, span: tracing.Span | None) -> Order:
+    return order if span is None else replace(order, traceparent=span.traceparent)
 
 
 def _meta(order: Order, event: object) -> Meta:

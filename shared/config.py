@@ -66,6 +66,7 @@ class Settings:
     amqp: str | None
     process: str
     health: tuple[str, int] | None
+    otlp: str | None
     failpoint: str | None
 
     @property
@@ -218,6 +219,7 @@ def _read(env: _Reader) -> Settings:
         amqp=env.secret("PBXIM_AMQP") or None,
         process=env.text("PBXIM_PROCESS", ""),
         health=env.maybe_listen("PBXIM_HEALTH"),
+        otlp=env.form("PBXIM_OTLP", "", *_URL).rstrip("/") or None,
         failpoint=env.form("PBXIM_FAILPOINT", "", *_FAILPOINT) or None,
     )
 
@@ -274,6 +276,9 @@ def _check_live(settings: Settings, key: str) -> None:
         raise _invalid("PBXIM_STRIPE_WEBHOOK_SECRET", "missing", "the endpoint's secret (whsec_…)")
     _check_encrypted("PBXIM_LOG", settings.log)
     _check_encrypted("PBXIM_DATABASE", settings.database or "")
+    collector = urlsplit(settings.otlp or "")
+    if collector.scheme == "http" and collector.hostname not in OURSELVES:
+        raise _invalid("PBXIM_OTLP", settings.otlp or "", "https:// for another host in live mode")
     public = urlsplit(settings.public_url)
     if public.scheme != "https" and public.hostname not in OURSELVES:
         raise _invalid("PBXIM_PUBLIC_URL", settings.public_url, "an https:// address in live mode")

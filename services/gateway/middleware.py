@@ -18,7 +18,7 @@ from services.gateway.identity import SAFE_METHODS, Who
 from services.gateway.sessions import ServerSessions
 from services.gateway.surroundings import gateway
 from services.gateway.waiting import FRESH_SECONDS
-from shared import logging
+from shared import logging, tracing
 from shared.config import Settings
 from shared.errors import Unavailable
 from shared.refusals import refusal
@@ -29,7 +29,6 @@ _log = logging.logger("gateway")
 MOST_BYTES = 10 * 1024 * 1024
 _MOST_JSON_BYTES = 1024 * 1024  # Far over any of ours; each byte of it is some of our memory.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SLOW_STATUS = 500
 _OK = range(200, 300)
 _STRIPE_SCRIPT = "https://js.stripe.com"
@@ -55,7 +54,10 @@ def _open() -> None:
     g.started = time.monotonic()
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     trace = request.headers.get("traceparent", "")
-    g.traceparent = trace if _TRACEPARENT.fullmatch(trace) else ""
+    g.traceparent = trace if tracing.valid(trace) else ""
+    g.span = tracing.begin(request.method, g.traceparent, "server")
+    if g.span is not None:
+        g.traceparent = g.span.traceparent
     g.bound = structlog.contextvars.bind_contextvars(request_id=g.request_id)
     most = _most_bytes()
     if (request.content_length or 0) > most:
@@ -204,9 +206,19 @@ def _close(answer: Response) -> Response:
     seconds = time.monotonic() - g.get("started", time.monotonic())
     route = request.url_rule.rule if request.url_rule else "unknown"
     gateway().metrics.count(request.method, route, answer.status_code, seconds)
+    _end_span(route, answer.status_code)
     if answer.status_code >= _SLOW_STATUS:
         _log.warning("answered", route=route, status=answer.status_code, code=g.get("problem"))
     return answer
+
+
+def _end_span(route: str, status: int) -> None:
+    span: tracing.Span | None = g.pop("span", None)
+    if span is not None:
+        span.name = f"{request.method} {route}"
+        span.failed = status >= _SLOW_STATUS
+        span.attributes["http.response.status_code"] = status
+        tracing.end(span)
 
 
 def _unbind(_error: BaseException | None) -> None:

@@ -36,7 +36,7 @@ from sqlalchemy import (
     update,
 )
 
-from shared import failpoints, logging
+from shared import failpoints, logging, tracing
 from shared.breaker import Breaker, BreakerOpenError
 from shared.consumers import checkpoints
 from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
@@ -240,7 +240,10 @@ class EffectWorker:
         attempt = Attempt(row["attempts"], row["maybe_sent"], row["provider_key"])
         try:
             failpoints.reach("effect.before")
-            commands = breaker.guard(lambda: effect.call(event, attempt))
+            with tracing.span(
+                f"{effect.provider}: {effect.name}", event.meta.traceparent, "client"
+            ):
+                commands = breaker.guard(lambda: effect.call(event, attempt))
             failpoints.reach("effect.after")
         except (NotSentError, BreakerOpenError) as error:
             self._later(row, str(error), maybe_sent=row["maybe_sent"])

@@ -64,6 +64,7 @@ WRONG = [
     ("PBXIM_HTTP", "localhost:99999", "host:port"),
     ("PBXIM_HTTP", "localhost:²", "host:port"),
     ("PBXIM_HEALTH", "9101", "host:port"),
+    ("PBXIM_OTLP", "collector:4318", "as in https://"),
     ("PBXIM_LOG_LEVEL", "loud", "debug, info, warning, error, critical"),
     ("PBXIM_LOG_JSON", "yes", "0 or 1"),
     ("PBXIM_STRIPE_TIMEOUT", "0", "from 0.1 to 80"),
@@ -220,6 +221,7 @@ def test_live_starts_with_everything_real() -> None:
         ("PBXIM_PUBLIC_URL", "http://numbers.example.com"),
         ("PBXIM_PUBLIC_URL", "HTTP://numbers.example.com"),
         ("PBXIM_PUBLIC_URL", "numbers.example.com"),
+        ("PBXIM_OTLP", "http://collector.example.com:4318"),
         ("PBXIM_AMQP", "amqp://user:hush@rabbit.example.com:5672/"),
     ],
 )

@@ -1,0 +1,159 @@
+"""One order, one trace: from the HTTP request to the call of the payment provider."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import otlp, tracing
+from shared.refusals import refusal
+from tests.support.asking import until
+from tests.support.product import Product
+
+ABOVE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+
+class Collector:
+    """A tiny OpenTelemetry collector: keeps the spans it is sent."""
+
+    def __init__(self) -> None:
+        self.spans: list[dict[str, Any]] = []
+        self.services: set[str] = set()
+        self.status = 200
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path == "/v1/traces" and collector.status == 200:
+                    collector.take(json.loads(body))
+                self.send_response(collector.status)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_about: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def take(self, sent: dict[str, Any]) -> None:
+        for resource in sent["resourceSpans"]:
+            (name,) = resource["resource"]["attributes"]
+            self.services.add(name["value"]["stringValue"])
+            for scope in resource["scopeSpans"]:
+                self.spans += scope["spans"]
+
+    def trace(self, trace: str) -> dict[str, dict[str, Any]]:
+        """The spans of one trace, by their names."""
+        return {one["name"]: one for one in self.spans if one["traceId"] == trace}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    yield
+    tracing.set_up(None)
+
+
+@pytest.mark.slow
+def test_an_order_is_one_trace_from_the_request_to_the_charge(
+    collector: Collector, tmp_path: Path
+) -> None:
+    product = Product(tmp_path / "data", environment={"PBXIM_OTLP": collector.address}).start()
+    try:
+        buyer = product.customer()
+        added = buyer.post("/v1/payment-methods", {"payment_method": "pm_card_visa"})
+        assert added.status == 201
+        offer = buyer.get("/v1/available-numbers?country=US").body["data"][0]
+        items = {"items": [{"offer_id": offer["offer_id"], "quantity": 1}]}
+        answer = buyer.ask(
+            "POST", "/v1/orders?wait=20", items, key="traced", headers={"traceparent": ABOVE}
+        )
+        assert answer.body["status"] == "fulfilled"
+        charge = "stripe: charge"
+        found = until(lambda: collector.trace("a" * 32), lambda spans: "FulfilOrder" in spans)
+    finally:
+        product.stop()
+
+    print(sorted(found))
+    request = found["POST /v1/orders"]
+    call = found["orders.place_order"]
+    assert request["parentSpanId"] == "b" * 16
+    assert call["parentSpanId"] == request["spanId"]
+    assert found["PlaceOrder"]["parentSpanId"] == call["spanId"]
+    assert charge in found
+    assert {one["spanId"] for one in found.values()} >= {found[charge]["parentSpanId"]}
+    assert (request["kind"], call["kind"], found[charge]["kind"]) == (2, 3, 3)
+    for one in found.values():
+        assert int(one["startTimeUnixNano"]) <= int(one["endTimeUnixNano"])
+        assert one["status"]["code"] == 1
+    assert collector.services == {"pbxim-embedded"}
+
+
+def test_a_refusal_is_an_answer_and_a_failure_is_one(collector: Collector, untraced: None) -> None:
+    exporter = otlp.Exporter(collector.address, "test")
+    exporter.start()
+    for error in (refusal("number_gone"), refusal("internal_error"), ValueError("hush")):
+        with pytest.raises(type(error)), tracing.span(str(type(error)), ABOVE):
+            raise error
+    exporter.close()
+
+    outcomes = [
+        (one["attributes"][0]["value"]["stringValue"], one["status"]["code"])
+        for one in collector.spans
+    ]
+    assert outcomes == [("number_gone", 1), ("internal_error", 2), ("ValueError", 2)]
+    assert "hush" not in json.dumps(collector.spans)
+
+
+def test_without_a_collector_what_came_in_is_handed_on() -> None:
+    with tracing.span("anything", ABOVE) as within:
+        assert within == ABOVE
+    assert tracing.begin("anything", "") is None
+
+
+def test_whoever_does_not_want_to_be_traced_is_not(untraced: None) -> None:
+    taken: list[tracing.Span] = []
+    tracing.set_up(taken.append)
+
+    with tracing.span("anything", ABOVE[:-1] + "0") as within:
+        assert within == ABOVE[:-1] + "0"
+    with tracing.span("anything", "no traceparent at all"):
+        pass
+
+    assert [one.parent for one in taken] == [""]
+
+
+def test_a_collector_that_is_away_or_refuses_costs_spans_and_nothing_else(
+    collector: Collector, untraced: None
+) -> None:
+    collector.status = 503
+    refused = otlp.Exporter(collector.address, "test")
+    away = otlp.Exporter("http://127.0.0.1:9", "test")
+    for exporter in (refused, away):
+        exporter.start()
+        with tracing.span("anything", ABOVE):
+            pass
+        exporter.send()
+        exporter.close()
+
+    assert collector.spans == []
