@@ -15,10 +15,12 @@ from tests.integration.bus.listening import Listener, RelayProcess, Writer
 from tests.integration.bus.nameko_processes import NamekoProcess, services, when_there
 from tests.integration.gateway.sites import Site, make_site
 from tests.support.asking import asked, sample, until
+from tests.support.collector import Collector
 from tests.support.rabbitmq import Broker, free_port
 from tests.support.worlds import context
 
 pytestmark = pytest.mark.broker
+ABOVE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
 
 def relay_with_health(data: Path, uri: str, port: int) -> RelayProcess:
@@ -84,6 +86,13 @@ def test_a_relay_without_its_broker_is_not_ready_and_lives(data: Path) -> None:
 
 
 @pytest.fixture
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
     """One that may be killed."""
     broker = Broker(tmp_path / "rabbitmq").start()
@@ -100,7 +109,7 @@ def site(tmp_path: Path, payments: SandboxProcess) -> Iterator[Site]:
 
 @pytest.fixture
 def nameko(
-    site: Site, own_broker: Broker, payments: SandboxProcess
+    site: Site, own_broker: Broker, payments: SandboxProcess, collector: Collector
 ) -> Iterator[tuple[NamekoProcess, int]]:
     """All services in one process, and where its health answers."""
     port = free_port()
@@ -108,6 +117,7 @@ def nameko(
         "PBXIM_STRIPE_SECRET_KEY": "sk_test_gateway",
         "PBXIM_STRIPE_API_BASE": payments.base_url,
         "PBXIM_HEALTH": f"127.0.0.1:{port}",
+        "PBXIM_OTLP": collector.address,
     }
     process = services(site.world.folder, own_broker.uri, **more).start()
     yield process, port
@@ -115,7 +125,7 @@ def nameko(
 
 
 def test_a_nameko_process_is_ready_while_it_has_its_broker_and_measures_its_calls(
-    own_broker: Broker, nameko: tuple[NamekoProcess, int]
+    own_broker: Broker, nameko: tuple[NamekoProcess, int], collector: Collector
 ) -> None:
     process, port = nameko
     client = RpcClient(own_broker.uri, seconds=10)
@@ -124,7 +134,7 @@ def test_a_nameko_process_is_ready_while_it_has_its_broker_and_measures_its_call
 
     status, ready = asked(port, "/readyz")
     with pytest.raises(NotFound):
-        client.call("orders", "get_order", context(), order_id="ord_none")
+        client.call("orders", "get_order", context(traceparent=ABOVE), order_id="ord_none")
     refused = 'method="get_order",outcome="refused",service="orders"'
     measured = sample(port, f"pbxim_rpc_server_seconds_count{{{refused}}}")
     client.close()
@@ -136,5 +146,8 @@ def test_a_nameko_process_is_ready_while_it_has_its_broker_and_measures_its_call
 
     assert (status, ready["mode"], ready["process"]) == (200, "sandbox", "nameko")
     assert measured == 1
+    span = collector.trace("a" * 32)["orders.get_order"]
+    assert (span["parentSpanId"], span["kind"]) == ("b" * 16, 2)
+    assert collector.services == {"pbxim-services"}
     assert (away["broker"], "orders" in away["away"], lives) == ("away", True, 200)
     assert back["broker"] == "ok"
