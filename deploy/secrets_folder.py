@@ -77,8 +77,12 @@ class SecretsFolder:
             self._renew(f"{server}_key", key)
 
     def _addresses(self) -> None:
-        for role, name in (("owner", "database_owner"), ("app", "database")):
-            self._put(name, partial(self._postgresql, role))
+        for role, names in (
+            ("owner", ("log_owner", "database_owner")),
+            ("app", ("log", "database")),
+        ):
+            for name in names:
+                self._put(name, partial(self._postgresql, role))
         for user in BROKER_USERS:
             self._put(f"amqp_{user}", partial(self._amqp, user))
 

@@ -76,9 +76,10 @@ def test_packages_are_taken_by_their_hashes_alone() -> None:
     runs = [rest for word, rest in instructions() if word == "RUN"]
     installs = [found for run in runs for found in re.findall(r"pip install ([^&]*)", run)]
 
-    assert len(installs) == 2
+    assert len(installs) == 3
     assert "--require-hashes --requirement requirements.txt" in installs[0]
-    assert "--no-deps --no-build-isolation --no-index" in installs[1]
+    assert '--require-hashes --requirement "$MORE"' in installs[1]
+    assert "--no-deps --no-build-isolation --no-index" in installs[2]
 
 
 def test_it_is_asked_whether_it_lives() -> None:

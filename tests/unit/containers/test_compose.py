@@ -131,7 +131,11 @@ def test_every_secret_is_declared_used_and_made(secrets: Path) -> None:
 
 
 def test_only_the_migration_knows_the_owner_of_the_database() -> None:
-    knowing = {n for n, one in services().items() if "database_owner" in secret_names(one)}
+    knowing = {
+        name
+        for name, one in services().items()
+        if {"database_owner", "log_owner"} & set(secret_names(one))
+    }
 
     assert knowing == {"migrate"}
 
