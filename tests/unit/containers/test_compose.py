@@ -108,6 +108,21 @@ def test_every_process_starts_with_its_settings_in_live_mode(name: str, secrets:
     assert settings.amqp is None or settings.amqp.startswith("amqps://")
 
 
+def test_the_clock_starts_in_a_sandbox_with_stripe_s_test_keys(
+    secrets: Path, tmp_path: Path
+) -> None:
+    for name, key in KEYS.items():
+        (tmp_path / name).write_text(key.replace("_live_", "_test_"))
+    environment = {}
+    for key, text in services()["clock"]["environment"].items():
+        place = tmp_path if "/stripe_" in text else secrets
+        environment[key] = text.replace("/run/secrets", str(place))
+
+    assert config.load(environment | {"PBXIM_MODE": "sandbox"}).sandbox
+    # By its own default it would be live, and refuse.
+    assert environment["PBXIM_MODE"] == "live"
+
+
 @pytest.mark.parametrize("name", PROCESSES)
 def test_every_secret_that_a_setting_names_is_mounted_and_no_other(name: str) -> None:
     one = services()[name]
