@@ -65,30 +65,23 @@ class Watchdog:
         seconds = float(wanted or 0)
         return seconds and seconds + self._later
 
-    @contextlib.contextmanager
-    def _watched(self, seconds: float) -> Iterator[None]:
+    def _arm(self, seconds: float) -> None:
         if seconds:
             faulthandler.dump_traceback_later(seconds, exit=True, file=self._stderr)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._arm(self._allowed(item))
         try:
-            yield
+            return (yield)
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
-        with self._watched(self._allowed(item)):
-            return (yield)
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        with self._watched(self._allowed(item)):
-            return (yield)
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self) -> Iterator[None]:
-        # Of a test that has failed already, pytest-timeout does not limit this.
-        with self._watched(self._cleaning):
-            return (yield)
+    @pytest.hookimpl(trylast=True)
+    def pytest_exception_interact(self, node: pytest.Item) -> None:
+        # pytest and pytest-timeout stop their clocks here, for a debugger. What the test that has
+        # failed used may hang while it ends.
+        self._arm(min(self._cleaning, self._allowed(node)))
 
 
 class WholeRun:
