@@ -34,7 +34,7 @@ from services.gateway.app import create_app
 from shared import config, failpoints
 from shared.config import Settings
 from shared.eventlog.sqlite import SqliteLog
-from tests.support.schemas import schemas_made_once
+from tests.support.made_once import made_once
 
 _ENDED = {"fulfilled", "failed", "refunded", "needs_operator"}
 _PATIENCE_SECONDS = 30.0
@@ -327,7 +327,7 @@ def main(folder: Path, shard: int, shards: int, say: Callable[[Any], None]) -> N
 
 
 if __name__ == "__main__":
-    with schemas_made_once():
+    with made_once():
         main(
             Path(sys.argv[1]),
             int(sys.argv[2]),

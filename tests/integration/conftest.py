@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.schemas import schemas_made_once
+from tests.support.made_once import made_once
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _schemas_made_once() -> Iterator[None]:
-    with schemas_made_once():
+def _made_once() -> Iterator[None]:
+    with made_once():
         yield
