@@ -29,11 +29,14 @@ class SqliteStore:
         self._lock = _lock_of(path)
         self.engine = _engine(path, "FULL" if durable else "NORMAL")
         self._writer: Connection | None = None
+        self._made: set[MetaData] = set()
 
     def create(self, metadata: MetaData) -> None:
         """See ``Store.create``."""
         with self._lock, _translated():
-            metadata.create_all(self.engine)
+            if metadata not in self._made:  # Many consumers want the same tables.
+                metadata.create_all(self.engine)
+                self._made.add(metadata)
 
     def remake(self, connection: Connection, metadata: MetaData) -> None:
         """See ``Store.remake``."""
