@@ -114,7 +114,27 @@ compile_packages() {
     "$VENV/bin/python" -m compileall -q -j 0 "$VENV"/lib/python3*/site-packages >/dev/null 2>&1 || true
 }
 
-install_packages() { pip_install --require-hashes -r "$REQUIREMENTS" && compile_packages; }
+install_listed() { pip_install --no-deps --require-hashes -r "$1"; }
+
+# The lock names all there is, so nothing has to be resolved, and pip, which does one thing at a time,
+# may run twice. It must not replace itself meanwhile: its own package comes first.
+install_packages() {
+    local lists one status=0
+    lists=$(mktemp -d)
+    # shellcheck disable=SC2064  # This folder. In a subshell, so the traps above stay.
+    trap "kill \$(jobs -pr) 2>/dev/null || true; rm -rf '$lists'" EXIT
+    for one in first left right; do : >"$lists/$one"; done
+    awk -v lists="$lists" '
+        /^[A-Za-z0-9]/ { to = /^(pip|setuptools)==/ ? "first" : (++n % 2 ? "left" : "right") }
+        to { print > (lists "/" to) }' "$REQUIREMENTS"
+    install_listed "$lists/first" || return
+    install_listed "$lists/left" &
+    one=$!
+    install_listed "$lists/right" || status=$?
+    wait "$one" || status=$?
+    [ "$status" -eq 0 ] || return "$status"
+    compile_packages
+}
 
 if is_ready; then exit 0; fi
 
