@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from services.gateway import passwords
+from services.gateway.pages.office import clock
+from shared.runtime import Progress
 from tests.integration.gateway.sites import Site, make_site
 from tests.integration.pages.visitors import Visitor, signed_in
 
@@ -25,9 +27,16 @@ def visitor(shop: Site) -> Visitor:
     return signed_in(shop)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _passwords_cost_little() -> Iterator[None]:
-    """Every visitor has one; what they cost in the product is seen in the gateway's tests."""
+def _briefly(wait: Callable[..., bool]) -> Callable[..., bool]:
+    return lambda progress, names, position, _seconds=0: wait(progress, names, position, 0.05)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_cost_and_no_wait_in_vain() -> Iterator[None]:
+    """Every visitor has a password; what it costs in the product is seen in the gateway's tests.
+    And a page that waits for what no thread does would wait its whole time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_KIBIBYTES", 8)
+        patch.setattr(Progress, "wait_for", _briefly(Progress.wait_for))
+        patch.setattr(clock, "_WAIT_SECONDS", 0.05)
         yield
