@@ -46,9 +46,10 @@ settings.load_profile("pbxim")
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items):
     """The slow ones first, in an order as random as all others: one that begins last would leave
-    the other workers idle until it ends."""
+    the other workers idle until it ends. Then those that want a broker: one of the workers comes to
+    them, and the others need not start one, too."""
     result = yield
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: [not any(item.iter_markers(n)) for n in ("slow", "broker")])
     return result
 
 

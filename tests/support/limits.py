@@ -24,7 +24,7 @@ import pytest
 
 _MARK = "PBXIM_TEST_RUN"  # Every process that a run starts inherits it.
 _DUMP_SECONDS = 2.0
-_END_SECONDS = 3.0  # What ends by itself has ended by then.
+_END_SECONDS = 2.0  # What ends by itself has ended by then.
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
