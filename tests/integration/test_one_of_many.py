@@ -68,9 +68,7 @@ def test_a_session_that_the_server_ended_has_lost_it(tmp_path: Path) -> None:
     told = {"PBXIM_MODE": "sandbox", "PBXIM_DATA": str(tmp_path), "PBXIM_DATABASE": address}
     first, second = (make_lock(config.load(told), "relay") for _ in range(2))
     assert first.acquire()
-    server().say(
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-    )
+    server().say(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
     assert not first.held()
     assert second.acquire()

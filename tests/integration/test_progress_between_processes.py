@@ -138,9 +138,7 @@ def test_speaking_and_hearing_go_on_when_the_server_cut_them_off(
     said.report({"orders": 1})
     assert heard.wait_for(["orders"], 1, SECONDS)
     name = address.split("@/")[1].partition("?")[0]
-    server().say(
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-    )
+    server().say(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
     said.report({"orders": 2})
 
     assert heard.wait_for(["orders"], 2, SECONDS)

@@ -97,6 +97,7 @@ class Product:
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     distributed: bool = False
+    together: bool = True
 
     def start(self) -> Product:
         """Starts it on a free port and waits until it answers."""
@@ -120,7 +121,9 @@ class Product:
         return self
 
     def _module(self) -> tuple[str, ...]:
-        return ("deploy.up", "up", "--together") if self.distributed else ("deploy.embedded",)
+        if not self.distributed:
+            return ("deploy.embedded",)
+        return ("deploy.up", "up", *(["--together"] if self.together else []))
 
     def _seconds(self, embedded: float) -> float:
         return embedded * _SLOWER if self.distributed else embedded
