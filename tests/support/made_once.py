@@ -1,6 +1,7 @@
 """What is the same in every application of a process is made once: a test makes hundreds of them.
 
-The schemas of the API's models, the code that werkzeug writes for each rule, and SQL for tables.
+The schemas of the API's models, the code that werkzeug writes for each rule, SQL for tables and for
+what is asked and written: SQLAlchemy keeps that for each engine, and each store has one.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from typing import Any
 from unittest.mock import patch
 
 from flask_openapi3 import utils
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
+
+from shared.stores import sqlite
 
 
 @contextlib.contextmanager
@@ -25,6 +30,10 @@ def made_once() -> Iterator[None]:
             (utils, "get_model_schema", _schemas(utils.get_model_schema)),
             (Rule, "_compile_builder", _builders(Rule._compile_builder)),
             (ExecutableDDLElement, "_compiler", _tables(ExecutableDDLElement._compiler)),
+            (sqlite, "_engine", _engines(sqlite._engine)),
+            # All of them are made with the same options, so one's SQL is the other's.
+            (SQLiteDialect_pysqlite, "__eq__", lambda mine, other: type(mine) is type(other)),
+            (SQLiteDialect_pysqlite, "__hash__", lambda mine: hash(type(mine))),
         ):
             patches.enter_context(patch.object(place, name, made))
         yield
@@ -66,5 +75,16 @@ def _tables(make: Callable[..., object]) -> Callable[..., object]:
         if key not in known or known[key][0] is not of:
             known[key] = of, make(statement, dialect, **more)
         return known[key][1]
+
+    return made
+
+
+def _engines(make: Callable[..., Any]) -> Callable[..., Any]:
+    statements = LRUCache(2000)
+
+    def made(*of: object) -> Any:
+        engine = make(*of)
+        engine._compiled_cache = statements
+        return engine
 
     return made
