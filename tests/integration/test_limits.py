@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.payment_servers import wait_until
 from tests.support.product import ROOT
 
 HANGING = """
@@ -17,6 +18,7 @@ import subprocess, sys, threading, time
 import pytest
 
 def test_waits_for_what_does_not_come():
+    open("waits", "w").close()
     threading.Event().wait()
 
 def test_goes_on_waiting_whatever_happens():
@@ -43,8 +45,9 @@ def test_leaves_a_process_behind():
 """
 
 
-def run(folder: Path, *options: str) -> tuple[str, float]:
-    """Runs the tests above with two workers: what the run says, and how many seconds it takes."""
+def run(folder: Path, *options: str, until: Path | None = None) -> tuple[str, float]:
+    """Runs the tests above with two workers: what the run says, and how many seconds it takes. It
+    is told to end when the file ``until`` is there."""
     (folder / "test_hanging.py").write_text(HANGING)
     (folder / "pytest.ini").write_text("[pytest]\ntimeout_method = signal\n")
     command = [sys.executable, "-m", "pytest", "-p", "tests.support.limits", "-n", "2", "-rA"]
@@ -58,7 +61,7 @@ def run(folder: Path, *options: str) -> tuple[str, float]:
         command += ["-p", f"no:{plugin}"]
     ours = {n: v for n, v in os.environ.items() if not n.startswith("PYTEST_")}
     began = time.monotonic()
-    done = subprocess.run(
+    process = subprocess.Popen(
         [*command, *options],
         cwd=folder,
         env=ours | {"PYTHONPATH": str(ROOT)},
@@ -66,11 +69,13 @@ def run(folder: Path, *options: str) -> tuple[str, float]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-        timeout=100,
     )
-    assert done.returncode == 1, done.stdout
-    return done.stdout, time.monotonic() - began
+    if until is not None:
+        wait_until(until.exists, 60)
+        process.terminate()
+    said, _ = process.communicate(timeout=100)
+    assert process.returncode == 1, said
+    return said, time.monotonic() - began
 
 
 @pytest.mark.slow
@@ -94,3 +99,11 @@ def test_a_run_that_takes_too_long_ends_and_says_what_it_waited_for(tmp_path: Pa
     assert "cut off after 4 s" in said
     assert "  test_hanging.py::test_waits_for_what_does_not_come (for " in said
     assert "Fatal Python error: Aborted" in said  # And where its worker was.
+
+
+@pytest.mark.slow
+def test_a_run_that_is_told_to_end_says_what_it_was_at_and_leaves_nothing(tmp_path: Path) -> None:
+    said, _ = run(tmp_path, "-n", "0", "-k", "waits_for", until=tmp_path / "waits")
+
+    assert "cut off by a signal" in said
+    assert "  test_hanging.py::test_waits_for_what_does_not_come (for " in said

@@ -4,7 +4,7 @@ A test that takes longer than it may is failed by pytest-timeout, with a traceba
 a signal, which does not reach a test that waits inside a library written in C, or that goes on
 waiting while it cleans up. For these a watchdog ends the whole worker: xdist names the test as the
 one that crashed it, and goes on with another worker. For whatever is left, the run as a whole has
-an end, and says which tests it was waiting for.
+an end, and says which tests it was waiting for; so it does when it is told to end.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ class WholeRun:
         self._stderr = stderr
         self._running: dict[str, float] = {}
         self._ended = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: self._cut_off("by a signal"))
         atexit.register(self._end)  # After all others: the tests' servers end in the same way.
         threading.Thread(target=self._watch, name="run-limit", daemon=True).start()
         # Should no thread of Python get its turn any more.
@@ -108,9 +109,11 @@ class WholeRun:
         self._sweep(time.monotonic() + _END_SECONDS)
 
     def _watch(self) -> None:
-        if self._ended.wait(self._seconds):
-            return
-        self._say(f"\nthe tests were cut off after {self._seconds:.0f} s; these were running:")
+        if not self._ended.wait(self._seconds):
+            self._cut_off(f"after {self._seconds:.0f} s")
+
+    def _cut_off(self, why: str) -> None:
+        self._say(f"\nthe tests were cut off {why}; these were running:")
         for nodeid, began in sorted(self._running.items()):
             self._say(f"  {nodeid} (for {time.monotonic() - began:.0f} s)")
         faulthandler.dump_traceback(self._stderr)
