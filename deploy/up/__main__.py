@@ -23,7 +23,7 @@ from deploy.demo import write_private
 from deploy.ground import make_folder
 from deploy.payments import keys_of
 from deploy.up.plan import Program, programs
-from deploy.up.servers import Servers, write_secret
+from deploy.up.servers import Servers, is_taken, write_secret
 from deploy.up.supervisor import ROOT, configuration
 from shared import config
 from shared.config import Settings
@@ -48,6 +48,7 @@ def up(*, together: Together = False) -> None:
     if _running(folder):
         _say("pbxim: it runs already (make status, make down).")
         raise typer.Exit(1)
+    _refuse_taken(settings, folder)
     environment, servers = _environment(settings, folder)
     own = programs(sandbox=settings.sandbox, together=together)
     plan = [*servers, *(_watched(one, Servers(folder)) for one in own)]
@@ -97,6 +98,19 @@ def _settings() -> Settings:
     return config.load(ours | config.environment())
 
 
+def _refuse_taken(settings: Settings, folder: Path) -> None:
+    if settings.port and is_taken(settings.host, settings.port):
+        place = f"{settings.host}:{settings.port}"
+        _say(f"pbxim: {place} is in use. Set PBXIM_HTTP to another host:port.")
+        raise typer.Exit(1)
+    if taken := Servers(folder).taken():
+        ports = ", ".join(map(str, taken))
+        _say(f"pbxim: of the ports in {folder}/servers.json these are in use: {ports}.")
+        _say("Something of an earlier start still runs, or another program took them: end it, or")
+        _say("write other ports into that file.")
+        raise typer.Exit(1)
+
+
 def _environment(settings: Settings, folder: Path) -> tuple[dict[str, str], list[Program]]:
     """What the processes are told, and the servers that have to be started for them."""
     told = {k: v for k, v in config.environment().items() if k.startswith("PBXIM_")}
@@ -141,7 +155,7 @@ def _supervise(file: Path, settings: Settings, http: str, folder: Path) -> int:
     command = [str(supervisord), "-c", str(file)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
     url = f"http://{http}"
-    write_private(folder / "up.json", {"pid": os.getpid(), "url": url})
+    write_private(folder / "up.json", {"url": url})
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         child.terminate()
@@ -215,8 +229,9 @@ def _in_words(ready: dict[str, Any]) -> str:
 
 
 def _running(folder: Path) -> int | None:
+    """The supervising process, which outlives us where we are killed."""
     try:
-        pid = int(json.loads((folder / "up.json").read_text())["pid"])
+        pid = int((folder / "supervisord.pid").read_text())
     except (OSError, ValueError):
         return None
     return pid if _alive(pid) else None
@@ -227,10 +242,12 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    try:  # Ended, and nobody has asked for its status yet: where there is a /proc, it says so.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    try:  # A number may belong to another program now, and a dead one may wait to be asked.
+        words = Path(f"/proc/{pid}/cmdline").read_text()
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return True
+        return Path("/proc/self").exists() is False
+    return "supervisord" in words and state != "Z"
 
 
 def _say(text: str) -> None:

@@ -52,6 +52,11 @@ class Servers:
             write_private(self._path, self._known)
         return int(self._known[name])
 
+    def taken(self) -> list[int]:
+        """The ports of ours that somebody else listens on."""
+        ports = [found for name, found in self._known.items() if isinstance(found, int)]
+        return sorted(port for port in ports if is_taken("127.0.0.1", port))
+
     def password(self, role: str) -> str:
         """Of a role of the database."""
         return str(self._known[role])
@@ -186,6 +191,15 @@ def write_secret(path: Path, text: str, mode: int = 0o600) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, mode), "w") as file:
         file.write(text)
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError:
+        return True
+    return False
 
 
 def _free_ports(count: int) -> list[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,14 +12,15 @@ from deploy.up.plan import SERVERS, Program
 
 ROOT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 10
+_LONGEST_SOCKET = 100  # The system takes some bytes more than a hundred.
 
 
 def configuration(folder: Path, programs: Iterable[Program], environment: Mapping[str, str]) -> str:
     """The file's text. It holds passwords: for its owner only."""
     parts = [
         _section("supervisord", _daemon(folder)),
-        _section("unix_http_server", {"file": str(folder / "control"), "chmod": "0700"}),
-        _section("supervisorctl", {"serverurl": f"unix://{folder / 'control'}"}),
+        _section("unix_http_server", {"file": control(folder), "chmod": "0700"}),
+        _section("supervisorctl", {"serverurl": f"unix://{control(folder)}"}),
         _section(
             "rpcinterface:supervisor",
             {
@@ -34,6 +37,15 @@ def configuration(folder: Path, programs: Iterable[Program], environment: Mappin
         names = ",".join(one.name for one in chosen if one.order == order)
         parts.append(_section(f"group:{order}", {"programs": names, "priority": str(order)}))
     return "\n".join(parts)
+
+
+def control(folder: Path) -> str:
+    """The socket by which supervisord is spoken to; a short path, where the folder's is long."""
+    here = str(folder / "control")
+    if len(here.encode()) <= _LONGEST_SOCKET:
+        return here
+    name = hashlib.sha256(here.encode()).hexdigest()[:16]
+    return str(Path(tempfile.gettempdir()) / f"pbxim-{name}")
 
 
 def _daemon(folder: Path) -> dict[str, str]:
