@@ -28,7 +28,7 @@ _END_SECONDS = 2.0  # What ends by itself has ended by then.
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addini("run_limit", "seconds for all tests together", default="900")
+    parser.addini("run_limit", "seconds for all tests together", default="1500")
     parser.addini("cleaning_limit", "seconds for what a test has used to end", default="60")
     parser.addini("watchdog_later", "seconds from the signal to the watchdog's turn", default="30")
 
