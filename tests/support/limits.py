@@ -91,6 +91,7 @@ class WholeRun:
         self._seconds = seconds
         self._stderr = stderr
         self._running: dict[str, float] = {}
+        self._failed: list[str] = []
         self._ended = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: self._cut_off("by a signal"))
         atexit.register(self._end)  # After all others: the tests' servers end in the same way.
@@ -104,6 +105,10 @@ class WholeRun:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self._running.pop(nodeid, None)
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._failed.append(report.nodeid)
+
     def _end(self) -> None:
         self._ended.set()
         self._sweep(time.monotonic() + _END_SECONDS)
@@ -113,14 +118,17 @@ class WholeRun:
             self._cut_off(f"after {self._seconds:.0f} s")
 
     def _cut_off(self, why: str) -> None:
-        self._say(f"\nthe tests were cut off {why}; these were running:")
+        names = [f"failed before: {nodeid}" for nodeid in self._failed]
+        names.append(f"the tests were cut off {why}; these were running:")
         for nodeid, began in sorted(self._running.items()):
-            self._say(f"  {nodeid} (for {time.monotonic() - began:.0f} s)")
+            names.append(f"  {nodeid} (for {time.monotonic() - began:.0f} s)")
+        self._say("\n" + "\n".join(names))
         faulthandler.dump_traceback(self._stderr)
         for pid in started_by_this_run():
             _signal(pid, signal.SIGABRT)  # A worker says what it does (pytest arms it for that).
         time.sleep(_DUMP_SECONDS)
         self._sweep(0)
+        self._say("\n".join(names))  # Again: a reader of many lines looks at the last ones.
         os._exit(1)
 
     def _sweep(self, patience_ends: float) -> None:
