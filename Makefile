@@ -51,7 +51,8 @@ pictures: chromium  ## Renew docs/images: the screenshots of docs/tutorial.md.
 lock:  ## Compile requirements*.txt anew (needs uv; UPGRADE=1 takes newer versions).
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
-clean:  ## Remove .venv, caches and var (var holds the data of `make run`).
+clean:  ## Remove .venv, caches and var (var holds the data of `make run` and `make up`).
+	@if [ -e var/distributed/up/servers.json ]; then $(VENV)/python -m deploy.up forget; fi
 	rm -rf .venv var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -92,6 +92,18 @@ def status(*, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     print(f"{'ready':<18} {_in_words(ready)}")  # noqa: T201
 
 
+@app.command("forget")
+def forget() -> None:
+    """Deletes the database of ``up``'s own PostgreSQL. Everything in it is lost."""
+    folder = _settings().data / "up"
+    if _running(folder):
+        _say("pbxim: it runs. End it first: make down.")
+        raise typer.Exit(1)
+    if (folder / "servers.json").exists():
+        Servers(folder).forget()
+        (folder / "servers.json").unlink()
+
+
 def _settings() -> Settings:
     # Not the folder of make run: what belongs to one log means nothing to another.
     ours = {"PBXIM_MODE": "sandbox", "PBXIM_DATA": "var/distributed"}

@@ -133,6 +133,10 @@ class Servers:
         write_private(self._path, made)
         return made
 
+    def forget(self) -> None:
+        """Deletes the PostgreSQL cluster, which may lie outside of the folder."""
+        shutil.rmtree(self._postgres_place(), ignore_errors=True)
+
     def _postgres_place(self) -> Path:
         # Its user must be able to get there, and a home folder of root's lets nobody in.
         if os.geteuid() != 0:

@@ -17,6 +17,7 @@ def _run(folders: pytest.TempPathFactory, *, distributed: bool) -> Iterator[Prod
     running = made.start()
     yield running
     running.stop()
+    running.forget()
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,7 @@ def test_killed_and_without_read_models_it_comes_back_as_it_was(tmp_path: Path) 
     order = moved[0].post("/v1/orders?wait=20", {"quote_id": quote.body["id"]})
     assert ended(moved[0], order.body["id"])["status"] == "fulfilled"
     product.stop()
+    product.forget()
 
 
 def shown(client: ApiClient) -> list[Any]:

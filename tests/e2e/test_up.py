@@ -29,6 +29,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     yield running
     if running.process is not None and running.process.poll() is None:
         running.stop()
+    running.forget()
 
 
 def command(product: Product, *words: str) -> subprocess.CompletedProcess[str]:

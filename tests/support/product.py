@@ -200,6 +200,11 @@ class Product:
             raise AssertionError(f"it did not end in {seconds} s:\n{self.log()}") from None
         return time.monotonic() - began
 
+    def forget(self) -> None:
+        """Takes the database away that lies elsewhere. Nothing of it may run any more."""
+        if self.distributed:
+            Servers(self.data / "up").forget()
+
     def kill(self) -> None:
         """Ends it without warning."""
         assert self.process is not None
