@@ -21,11 +21,10 @@ PROCESSES = {*SERVICES, *(f"{s}-runner" for s in SERVICES), "clock", "relay", "g
 SERVERS = {"postgresql", "rabbitmq", "rabbitmq-names"}
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+@pytest.fixture
+def whole(tmp_path: Path) -> Iterator[Product]:
     """The system with a process for everything, ended afterwards."""
-    folder = tmp_path_factory.mktemp("up") / "var"
-    running = Product(folder, distributed=True, together=False).start()
+    running = Product(tmp_path / "var", distributed=True, together=False).start()
     yield running
     if running.process is not None and running.process.poll() is None:
         running.stop()
@@ -53,7 +52,17 @@ def status(product: Product) -> dict[str, Any]:
     return found
 
 
-def test_every_service_is_a_process_of_its_own_and_a_number_is_bought(whole: Product) -> None:
+def test_from_its_start_to_its_end(whole: Product) -> None:
+    # One test, because starting all of it takes longest.
+    every_service_is_a_process_of_its_own_and_a_number_is_bought(whole)
+    what_it_says_to_people_names_every_process_and_whether_it_is_ready(whole)
+    a_second_one_in_the_same_folder_is_refused(whole)
+    an_operator_looks_into_it_with_the_settings_that_it_wrote_down(whole)
+    read_models_are_not_rebuilt_under_the_runners(whole)
+    it_ends_in_order_and_leaves_nothing_running(whole)
+
+
+def every_service_is_a_process_of_its_own_and_a_number_is_bought(whole: Product) -> None:
     client = whole.open_account()
     order = client.post("/v1/orders?wait=20", order_of(client))
     assert ended(client, order.body["id"])["status"] == "fulfilled"
@@ -66,14 +75,14 @@ def test_every_service_is_a_process_of_its_own_and_a_number_is_bought(whole: Pro
     assert found["ready"]["silent_runners"] == []
 
 
-def test_what_it_says_to_people_names_every_process_and_whether_it_is_ready(whole: Product) -> None:
+def what_it_says_to_people_names_every_process_and_whether_it_is_ready(whole: Product) -> None:
     lines = command(whole, "status").stdout.splitlines()
 
     assert {line.split()[0] for line in lines} == PROCESSES | SERVERS | {"migrate", "ready"}
     assert lines[-1].split() == ["ready", "yes"]
 
 
-def test_a_second_one_in_the_same_folder_is_refused(whole: Product) -> None:
+def a_second_one_in_the_same_folder_is_refused(whole: Product) -> None:
     again = command(whole, "up")
 
     assert again.returncode == 1
@@ -94,7 +103,7 @@ def pbxim(product: Product, words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_an_operator_looks_into_it_with_the_settings_that_it_wrote_down(whole: Product) -> None:
+def an_operator_looks_into_it_with_the_settings_that_it_wrote_down(whole: Product) -> None:
     looked = pbxim(whole, "projections status")
 
     named = {line.split()[0] for line in looked.stdout.splitlines()}
@@ -103,14 +112,14 @@ def test_an_operator_looks_into_it_with_the_settings_that_it_wrote_down(whole: P
         assert (whole.data / "up" / name).stat().st_mode & 0o077 == 0
 
 
-def test_read_models_are_not_rebuilt_under_the_runners(whole: Product) -> None:
+def read_models_are_not_rebuilt_under_the_runners(whole: Product) -> None:
     refused = pbxim(whole, "projections rebuild")
 
     assert refused.returncode == 1
     assert "make down" in refused.stderr
 
 
-def test_it_ends_in_order_and_leaves_nothing_running(whole: Product) -> None:
+def it_ends_in_order_and_leaves_nothing_running(whole: Product) -> None:
     pids = [
         int(words.split()[2].rstrip(","))
         for words in status(whole)["processes"].values()
