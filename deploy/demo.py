@@ -79,18 +79,24 @@ def _as_system(key: str) -> CallContext:
 def _load_stock(client: Client) -> None:
     csv = _STOCK.read_text()
     asked = client.call("inventory", "import_stock", _as_system("demo stock"), csv=csv)
+    shown = -1
     while True:
         job = client.call("inventory", "get_job", _as_system("demo stock"), job_id=asked["job_id"])
-        _show_progress(job)
+        shown = _show_progress(job, shown)
         if job["status"] in {"done", "failed"}:
             return
         time.sleep(_PAUSE_SECONDS)
 
 
-def _show_progress(job: Mapping[str, Any]) -> None:
-    end = "\n" if job["status"] == "done" else ""
-    done = job["succeeded"] + job["failed"]
-    print(f"\r  Loading stock: {done} of {job['total']} blocks", end=end, file=sys.stderr)  # noqa: T201
+def _show_progress(job: Mapping[str, Any], shown: int) -> int:
+    # On a terminal the line is written over; elsewhere there is one for each change.
+    done: int = job["succeeded"] + job["failed"]
+    if done != shown:
+        over = sys.stderr.isatty()
+        begin, end = ("\r", "") if over and job["status"] != "done" else ("\r" * over, "\n")
+        said = f"{begin}  Loading stock: {done} of {job['total']} blocks"
+        print(said, end=end, file=sys.stderr, flush=True)  # noqa: T201
+    return done
 
 
 def _person(runtime: Runtime, account_id: str, role: str, email: str, name: str) -> dict[str, str]:

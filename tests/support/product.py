@@ -134,8 +134,8 @@ class Product:
 
     def events(self) -> EventLog:
         """The event log, beside the product that runs."""
-        own = Servers(self.data / "up").database() if self.distributed else ""
-        environment = self._environment() | ({"PBXIM_LOG": own} if own else {})
+        own = {"PBXIM_LOG": Servers(self.data / "up").database()} if self.distributed else {}
+        environment = own | self._environment()
         return open_log(config.load(environment))
 
     def log(self) -> str:
