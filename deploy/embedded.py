@@ -19,7 +19,7 @@ from deploy.interpreter import tune_interpreter
 from deploy.metrics import Calls, Measured, of_runtime, together
 from deploy.payment_sandbox.process import SandboxProcess
 from deploy.payments import start_payments
-from deploy.web import Web, start_mails
+from deploy.web import Web, start_mails, start_renewing
 from services import gateway
 from services.gateway import idempotency
 from services.gateway.app import create_app
@@ -57,6 +57,7 @@ class Embedded:
             refuse_demo(self.assembly.runtime.state)
         idempotency.give_up_running(self.assembly.runtime.state)
         self._web.serve(app)
+        start_renewing(app, self._ending)
         start_mails(self.assembly.runtime, self._ending)
         if self._demo and self.settings.sandbox:
             prepare_demo(self.assembly.runtime, self.assembly.client)

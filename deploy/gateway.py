@@ -18,7 +18,7 @@ from deploy.metrics import Calls, LogEvents, Measured, together
 from deploy.processes import settings_of, until_told, when_there
 from deploy.progress import HeardProgress
 from deploy.rpc_client import RpcClient
-from deploy.web import Web, start_mails
+from deploy.web import Web, start_mails, start_renewing
 from services.gateway.app import create_app
 from services.gateway.surroundings import metrics_of
 from shared import logging
@@ -59,6 +59,7 @@ class Gateway:
         metrics_of(app).also(together(calls.collect, LogEvents(ground.log).collect))
         self._health = start_health(self.settings, status, None, _NAME)
         self._web.serve(app)
+        start_renewing(app, stopping)
         start_mails(runtime, stopping)
         _log.info("gateway_listening", url=self.settings.base_url)
         if self.settings.sandbox:

@@ -14,6 +14,7 @@ from waitress import create_server
 
 from services.gateway.app import key_wrapper
 from services.gateway.mail_sending import Postman
+from services.gateway.surroundings import surroundings_of
 from shared import logging
 from shared.config import Settings
 from shared.runtime import Runtime
@@ -74,6 +75,14 @@ def _listen(settings: Settings) -> socket.socket:
         message = f"{settings.host}:{settings.port} cannot be used ({error.strerror})."
         raise SystemExit(f"{message} Set PBXIM_HTTP to another host:port.") from error
     return listening
+
+
+def start_renewing(app: Flask, ending: threading.Event) -> None:
+    """Begins to say of long requests that they still run."""
+    found = surroundings_of(app)
+    threading.Thread(
+        target=found.renewer.run, args=(ending, found.now), name="renewing", daemon=True
+    ).start()
 
 
 def start_mails(runtime: Runtime, ending: threading.Event) -> None:

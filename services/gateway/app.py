@@ -18,6 +18,7 @@ from services.gateway.identity import Who, may_call
 from services.gateway.limits import Limits
 from services.gateway.metrics import Metrics
 from services.gateway.passwords import hashing_places
+from services.gateway.renewing import Renewer
 from services.gateway.routes import all_routes
 from services.gateway.schemas.common import Problem
 from services.gateway.sessions import ServerSessions
@@ -81,6 +82,7 @@ def _surroundings(
         metrics=Metrics(),
         hashing=hashing_places(),
         sweeper=Sweeper(runtime.state),
+        renewer=Renewer(runtime.state),
     )
 
 

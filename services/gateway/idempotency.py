@@ -1,7 +1,8 @@
 """Idempotency-Key: one row per account, route and key (contract section 1, architecture section 6).
 
-The row is written before the command runs and says until when it is expected to run. Past that,
-the next request with the key runs the same command id again, so that it is the same command. Not
+The row is written before the command runs and says until when it is expected to run, some seconds;
+renewing.py says so again while it does. Past that its process is dead, and the next request with
+the key runs the same command id again, so that it is the same command. Not
 kept are answers after which nothing was done and a better request may follow. The path is part of
 what is compared: one key for two orders' refunds is a key used twice.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +26,7 @@ from shared.refusals import refusal
 from shared.sealing import Wrapper
 from shared.stores import Store
 
-RUNNING_SECONDS = 30
+RUNNING_SECONDS = 8
 KEPT_SECONDS = 96 * 3600
 _LONGEST_KEY = 255
 _NOT_KEPT = frozenset({400, 401, 403, 429})
@@ -156,6 +158,14 @@ def sweep(state: Store, now: int) -> int:
         return int(connection.execute(delete(table).where(old)).rowcount)
 
 
+def renew(state: Store, running: Iterable[Running], now: int) -> None:
+    """These still run. One that another request took over meanwhile stays that one's."""
+    with state.write() as connection:
+        for one in running:
+            mine = _of(one.asked) | {"my_attempt": one.attempt, "its_end": now + RUNNING_SECONDS}
+            connection.execute(_renewing, mine)
+
+
 def give_up_running(state: Store) -> None:
     """After a start: what the dead process was answering may be asked again at once. Only where one
     process answers (embedded); others wait until the row says that it is over."""
@@ -177,6 +187,7 @@ _mine = _its_row & (table.c.attempt == bindparam("my_attempt"))
 _finding = select(table).where(_its_row)
 _adding = insert(table)
 _keeping = update(table).where(_mine).values(answer=bindparam("answer"))
+_renewing = update(table).where(_mine).values(running_until=bindparam("its_end"))
 _giving_up = update(table).where(_mine).values(running_until=0)
 _freeing = delete(table).where(_mine)
 

@@ -149,7 +149,8 @@ def _begin(operation: Operation, key: str) -> Response | None:
     if isinstance(begun, Response):
         g.replayed = True
         return begun
-    g.running = begun
+    g.running = g.renewed = begun
+    gateway().renewer.began(begun)
     g.command_key = f"{route}:{key}"
     return None
 
@@ -222,6 +223,8 @@ def _end_span(route: str, status: int) -> None:
 
 
 def _unbind(_error: BaseException | None) -> None:
+    if (renewed := g.pop("renewed", None)) is not None:
+        gateway().renewer.ended(renewed)
     # The thread goes on to other work, whose log lines must not bear this request's id.
     structlog.contextvars.reset_contextvars(**g.pop("bound", {}))
 

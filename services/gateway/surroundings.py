@@ -14,6 +14,7 @@ from flask import current_app, g, request
 from services.gateway.idempotency import Running
 from services.gateway.limits import Limits
 from services.gateway.metrics import Metrics
+from services.gateway.renewing import Renewer
 from services.gateway.sweeping import Sweeper
 from services.gateway.waiting import FRESH_SECONDS, Positions, Waiters
 from shared.config import Settings
@@ -44,6 +45,7 @@ class Gateway:
     metrics: Metrics
     hashing: threading.BoundedSemaphore
     sweeper: Sweeper
+    renewer: Renewer
     unkept: set[Running] = field(default_factory=set)
 
     @property
@@ -64,6 +66,11 @@ class Gateway:
 def gateway() -> Gateway:
     """The surroundings of the current request."""
     return cast("Gateway", current_app.extensions[_NAME])
+
+
+def surroundings_of(app: Any) -> Gateway:
+    """What was hung on an application."""
+    return cast("Gateway", app.extensions[_NAME])
 
 
 def hang_on(app: Any, surroundings: Gateway) -> None:

@@ -10,8 +10,10 @@ from sqlalchemy import select
 from services.gateway import idempotency, sweeping
 from services.gateway.app import key_wrapper
 from services.gateway.idempotency import Answers, Asked, Running
+from services.gateway.renewing import Renewer
 from services.gateway.state import idempotency as table
 from services.gateway.state import rows
+from services.gateway.surroundings import surroundings_of
 from shared import failpoints
 from tests.integration.gateway.sites import Site, code
 
@@ -92,15 +94,47 @@ def test_a_request_that_still_runs_is_not_run_beside_itself(site: Site) -> None:
     answers = _answers(site)
     assert isinstance(answers.begin(asked, now=100), Running)
     with pytest.raises(Exception, match="idempotency_key_in_use"):
-        answers.begin(asked, now=129)
+        answers.begin(asked, now=107)
 
 
-def test_a_request_that_died_may_be_run_again_after_30_seconds(site: Site) -> None:
+def test_a_request_that_died_may_be_run_again_after_8_seconds(site: Site) -> None:
     answers = _answers(site)
     answers.begin(_asked(), now=100)
-    again = answers.begin(_asked(), now=130)
+    again = answers.begin(_asked(), now=108)
     assert isinstance(again, Running)
     assert again.attempt == 2
+
+
+def test_a_request_that_takes_long_keeps_its_key_while_its_process_lives(site: Site) -> None:
+    answers, renewer = _answers(site), Renewer(site.world.runtime.state)
+    running = answers.begin(_asked(), now=100)
+    assert isinstance(running, Running)
+    renewer.began(running)
+    looks = [renewer.look(now) for now in range(102, 132, 2)]
+    with pytest.raises(Exception, match="idempotency_key_in_use"):
+        answers.begin(_asked(), now=131)
+    renewer.ended(running)
+
+    assert looks == [0] + [1] * 14
+    assert renewer.look(132) == 0
+    assert isinstance(answers.begin(_asked(), now=138), Running)
+
+
+def test_a_request_that_was_taken_over_renews_nothing(site: Site) -> None:
+    answers, state = _answers(site), site.world.runtime.state
+    first = answers.begin(_asked(), now=100)
+    assert isinstance(first, Running)
+    assert isinstance(answers.begin(_asked(), now=108), Running)
+    idempotency.renew(state, [first], 110)
+    assert [row.running_until for row in rows(state, select(table))] == [116]
+
+
+def test_a_request_with_a_key_is_renewed_while_it_is_under_way_and_no_longer(site: Site) -> None:
+    renewer = surroundings_of(site.app).renewer
+    seen = []
+    site.app.before_request_funcs[None].append(lambda: seen.append(len(renewer._running)))
+    assert site.staff().post("/v1/accounts", NEW, key="k1").status_code == 201
+    assert (seen, len(renewer._running)) == ([1], 0)
 
 
 def test_a_late_first_attempt_does_not_overwrite_the_second(site: Site) -> None:
