@@ -73,6 +73,7 @@ class Relay:
         if self._log.contiguous:
             _assert_contiguous(place.position, batch)
         found = self._sort(batch)
+        failpoints.reach("relay.publishing")
         if found.going:
             self._publisher.publish(found.going)
         failpoints.reach("relay.confirmed")

@@ -118,7 +118,7 @@ def serving() -> Serving:
     otlp.start(settings.otlp, settings.process or "services")
     # It warns of every refusal, with a traceback; a caller who was refused is no news.
     logging.only_errors_of("nameko.containers")
-    failpoints.arm(settings.failpoint)
+    failpoints.arm(settings.failpoint, settings.process)
     # nameko itself ends the process on SIGTERM, also while it waits here.
     return cast("Serving", when_there(lambda: Serving(settings), threading.Event()))
 
@@ -176,6 +176,12 @@ class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
         with contextlib.suppress(QueueConsumerStopped):
             super().run(_tokens, **arguments)
 
+    def ack_message(self, message: Any) -> None:
+        """Until here the broker would give the call to another process."""
+        failpoints.reach("rpc.answered")
+        super().ack_message(message)
+        failpoints.reach("rpc.acked")
+
     def stop(self) -> None:
         """Also what never began can be stopped."""
         if self._gt is not None:
@@ -226,13 +232,16 @@ def _answered(
     words = {"correlation_id": given.get("correlation_id", ""), "method": f"{worker.name}.{name}"}
     with structlog.contextvars.bound_contextvars(**words):
         try:
+            failpoints.reach("rpc.taken")
             with _traced(words["method"], given) as inner, _calls().timed(worker.name, name):
-                return dispatch_plain(_method(worker, name), inner or context, arguments)
+                found = dispatch_plain(_method(worker, name), inner or context, arguments)
+            failpoints.reach("rpc.done")
         except PbxError as error:
             raise wire.packed(error) from None
         except Exception:  # noqa: BLE001  # A caller is told about all of them, and no more.
             _log.exception("rpc_failed")  # The traceback is for us, and not for the caller.
             raise wire.packed(refusal("internal_error")) from None
+        return found
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ def settings_of(process: str, *needed: str) -> Settings:
             )
     logging.set_up(settings.log_level, as_json=settings.log_json, process=settings.process)
     otlp.start(settings.otlp, settings.process or process.removeprefix("the ").removeprefix("a "))
-    failpoints.arm(settings.failpoint)
+    failpoints.arm(settings.failpoint, settings.process)
     return settings
 
 

@@ -25,6 +25,7 @@ from deploy import wire
 from deploy.broker import link as connection_to
 from deploy.publisher import AT_ONCE, patience, reason
 from deploy.topology import RPC_EXCHANGE
+from shared import failpoints
 from shared.refusals import refusal
 from shared.rpc import CallContext
 
@@ -147,6 +148,7 @@ class _Link:
         call_id = uuid.uuid4().hex
         with _translated():
             self._send(route, request, headers, call_id, end)
+            failpoints.reach("call.sent")
             while call_id not in self._answers:
                 left = end - time.monotonic()
                 if left <= 0:
@@ -154,6 +156,7 @@ class _Link:
                 self._connection.drain_events(timeout=left)
                 if self._returned:
                     raise refusal("service_unavailable", f"Nobody answers {route}.")
+        failpoints.reach("call.answered")
         return self._answers.pop(call_id)
 
     def _send(

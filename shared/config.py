@@ -29,7 +29,7 @@ _SMTP = (
     r"smtps?://([^\s:@/]+:[^\s:@/]+@)?[^\s:@/]+(:\d{1,5})?",
     "as in smtp://user:password@mail.example.com:587, or smtps://…; % escapes in user and password",
 )
-_FAILPOINT = (r"record:.+|kill:\d{1,9}", "record:FILE or kill:N")
+_FAILPOINT = (r"(record|orders):.+|kill:\d{1,9}", "record:FILE, kill:N or orders:FOLDER")
 _SUPPORT = "support@example.com"
 _AMQP = r"amqps?://[^/\s]+(/\S*)?"
 

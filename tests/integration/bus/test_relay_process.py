@@ -14,8 +14,8 @@ from tests.integration.bus.listening import Listener, RelayProcess, Writer, seve
 from tests.support.rabbitmq import Broker, free_port
 
 pytestmark = pytest.mark.broker
-# In this order: published and not confirmed, confirmed and not written down, written down.
-PLACES = ("relay.published", "relay.confirmed", "relay.moved")
+# In this order: read, published and not confirmed, confirmed and not written down, written down.
+PLACES = ("relay.publishing", "relay.published", "relay.confirmed", "relay.moved")
 Start = Callable[..., RelayProcess]
 
 
@@ -45,17 +45,17 @@ def test_a_relay_killed_anywhere_loses_nothing_and_repeats_under_the_same_id(
     writer.write(10)
     last = start()
 
-    heard = listener.heard(40)
+    heard = listener.heard(50)
     last.process.send_signal(signal.SIGTERM)
 
     stored = {f"evt_{e.event_id.hex()}": e.position for e in writer.log.read_all(0, 100)}
     again = {one.position for one in heard if one.message_id in several(heard)}
     writer.log.close()
-    assert ends == [-signal.SIGKILL] * 3, "a fail-point was not reached"
+    assert ends == [-signal.SIGKILL] * len(PLACES), "a fail-point was not reached"
     assert {one.message_id: one.position for one in heard} == stored
-    # Two deaths before the checkpoint: what was under way then, and nothing of the third.
-    assert again == set(range(1, 21))
-    assert last.said("relay_stopped")["position"] == 40
+    # Two deaths before the checkpoint: what was under way then, and nothing of the fourth.
+    assert again == set(range(1, 31))
+    assert last.said("relay_stopped")["position"] == 50
     assert last.ended() == 0
 
 

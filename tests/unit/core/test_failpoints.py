@@ -65,3 +65,41 @@ def test_the_nth_place_kills_and_nothing_behind_it_is_done() -> None:
 
     assert killed.returncode == -signal.SIGKILL
     assert killed.stdout == "0\n1\n"
+
+
+def test_an_order_is_carried_out_once_by_the_process_it_was_given_to(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from shared import failpoints\n"
+        "failpoints.arm(sys.argv[1], sys.argv[2])\n"
+        "for n in range(3):\n"
+        "    print(n, flush=True)\n"
+        "    failpoints.reach('there')\n"
+        "    failpoints.reach('here')\n"
+    )
+
+    def run(process: str) -> tuple[int, str]:
+        command = [sys.executable, "-c", program, f"orders:{tmp_path}", process]
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+        )
+        return done.returncode, done.stdout
+
+    failpoints.order(tmp_path, "one", "here", 2)
+    others = run("another")
+    killed = run("one")
+    again = run("one")
+
+    assert others == (0, "0\n1\n2\n")
+    assert killed == (-signal.SIGKILL, "0\n1\n")
+    assert again == (0, "0\n1\n2\n")
+    assert failpoints.carried_out(tmp_path) == [("one", "here")]
+
+
+def test_an_order_that_is_taken_back_kills_nobody(tmp_path: Path) -> None:
+    failpoints.order(tmp_path, "one", "here")
+    failpoints.withdraw(tmp_path, "one")
+    failpoints.arm(f"orders:{tmp_path}", "one")
+    reach_all("here")
+
+    assert failpoints.carried_out(tmp_path) == []
