@@ -8,7 +8,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up down status test test-fast lint fmt bench pictures lock clean setup-run setup-test chromium servers rabbitmq
+.PHONY: help run up down status test test-fast faults lint fmt bench pictures lock clean setup-run setup-test chromium servers rabbitmq
 
 help:  ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,9 @@ test: chromium servers rabbitmq lint  ## Lint, then every test (WORKERS=2 proces
 
 test-fast: servers  ## The quick tests: no lint, no browser, no broker, nothing marked slow.
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow and not browser and not broker'
+
+faults: servers rabbitmq  ## Kill, stop and starve every part under load (half an hour at most; SEED=1 ONLY=name).
+	@exec $(VENV)/python -m tests.faults.distributed $(if $(SEED),--seed $(SEED)) $(addprefix --only ,$(ONLY))
 
 lint: setup-test  ## The checks alone: ruff, mypy, import-linter, bandit.
 	@scripts/lint.sh

@@ -1,0 +1,95 @@
+"""One scenario: customers begin, something goes wrong, customers end, the judge looks."""
+
+from __future__ import annotations
+
+import random
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.faults.distributed.judge import Judge, Verdict
+from tests.faults.distributed.ledger import Ledger
+from tests.faults.distributed.load import Load
+from tests.faults.distributed.system import System
+
+RECOVERY_SECONDS = 10.0
+
+
+@dataclass
+class Run:
+    """What a scenario has in its hands, and what it writes down. ``since`` is when the part that
+    failed was back (monotonic); ``planned`` and ``reached`` are fail-points."""
+
+    system: System
+    load: Load
+    chance: random.Random
+    short: bool = False
+    kills: int = 0
+    planned: list[str] = field(default_factory=list)
+    reached: list[str] = field(default_factory=list)
+    since: float | None = None
+    recovery: list[float] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    poison: int = 0
+
+    def kill(self, name: str) -> float:
+        """SIGKILL for a process; returns when it is back."""
+        old = self.system.kill(name)
+        self.kills += bool(old)
+        return self.system.back(name, old)
+
+    def useful(self, since: float) -> None:
+        """Measures how long it takes until an order is fulfilled again."""
+        self.recovery.append(self.load.useful_again(since))
+
+
+Scenario = Callable[[Run], None]
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    name: str
+    seed: int
+    acknowledged: int
+    run: Run
+    verdict: Verdict
+    seconds: float
+    bites: bool | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong, or for one with a protection off: whether it was noticed."""
+        if self.bites is not None:
+            return self.bites
+        slow = [r for r in self.run.recovery if r > RECOVERY_SECONDS]
+        return self.verdict.fine and not slow
+
+
+def play(name: str, scenario: Scenario, judge: Judge, load: Load, run: Run, seed: int) -> Row:
+    """Plays a scenario and judges it. What the scenario itself fails with is wrong, too."""
+    began = time.monotonic()
+    load.start()
+    error = ""
+    try:
+        scenario(run)
+        if run.since is not None:
+            run.useful(run.since)
+    except Exception:  # noqa: BLE001  # Whatever it is, the others are still to be played.
+        error = traceback.format_exc()
+    load.stop()
+    judge.planned_poison += run.poison
+    verdict = judge.judge(load)
+    if error:
+        verdict.wrong.append(f"the scenario failed: {error}")
+    load.ledger.close()
+    return Row(name, seed, load.ledger.count, run, verdict, time.monotonic() - began)
+
+
+def prepare(system: System, name: str, seed: int, *, customers: int) -> tuple[Load, Run]:
+    """Accounts and a ledger for one scenario."""
+    ledger = Ledger(system.folder / f"ledger-{name}.jsonl")
+    load = Load(system, ledger, seed, customers)
+    return load, Run(system, load, random.Random(seed))

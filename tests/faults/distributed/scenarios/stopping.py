@@ -1,0 +1,33 @@
+"""Processes that are ended in order, or stand still."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.faults.distributed.run import Run
+
+_EVERY_SECONDS = 5.0
+
+
+def rolling_restart(run: Run) -> None:
+    """One process after the other is told to end (SIGTERM) and started anew, every five seconds."""
+    for name in run.system.names:
+        began = time.monotonic()
+        since = run.system.restart(name)
+        run.useful(since)
+        left = (1.0 if run.short else _EVERY_SECONDS) - (time.monotonic() - began)
+        if left > 0:
+            time.sleep(left)
+
+
+def frozen(run: Run) -> None:
+    """Services, runners, relay and gateway stand still for longer than three heartbeats, and go on
+    as if nothing had been."""
+    names = ["runners", "services"] if run.system.together else ["orders", "inventory-runner"]
+    for name in [*names, "relay"]:
+        run.system.signal(name, signal.SIGSTOP)
+    time.sleep(10 if run.short else 60)
+    for name in [*names, "relay"]:
+        run.system.signal(name, signal.SIGCONT)
+    run.since = time.monotonic()
