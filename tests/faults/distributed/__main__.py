@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.faults.distributed.bus import Listeners
 from tests.faults.distributed.judge import Judge
 from tests.faults.distributed.run import Row, play, prepare
-from tests.faults.distributed.scenarios import ORDER
+from tests.faults.distributed.scenarios import BITING, ORDER
 from tests.faults.distributed.system import System
 from tests.faults.distributed.table import table
 
@@ -23,7 +23,7 @@ _CUSTOMERS = 8
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.distributed", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 100_000))
-    parser.add_argument("--only", action="append", choices=sorted(ORDER), default=[])
+    parser.add_argument("--only", action="append", choices=sorted({**ORDER, **BITING}), default=[])
     parser.add_argument("--short", action="store_true", help="fewer rounds, fewer processes")
     parser.add_argument("--folder", type=Path, help="keeps everything there")
     return parser.parse_args()
@@ -41,7 +41,11 @@ def play_all(
         for n, name in enumerate(names):
             load, run = prepare(system, name, seed + n, customers=customers)
             run.short = short
-            rows.append(play(name, ORDER[name], judge, load, run, seed + n))
+            scenario, noticed = BITING.get(name) or (ORDER[name], "")
+            row = play(name, scenario, judge, load, run, seed + n)
+            rows.append(row)
+            if noticed:
+                row.bites = bool(getattr(row.verdict, noticed))
             _say(table(rows[-1:], head=not n))
     finally:
         listeners.close()
@@ -59,7 +63,7 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults-", dir=_memory()) as made:
         folder = given.folder or Path(made)
-        rows = play_all(folder, given.only or list(ORDER), given.seed, short=given.short)
+        rows = play_all(folder, given.only or [*ORDER, *BITING], given.seed, short=given.short)
     _say(f"\nseed {given.seed}, {time.monotonic() - began:.0f} s in all\n")
     _say(table(rows, head=True, total=True))
     return 0 if all(row.passed for row in rows) else 1

@@ -31,7 +31,7 @@ class Run:
     since: float | None = None
     recovery: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    poison: int = 0
+    poison: set[str] = field(default_factory=set)
 
     def kill(self, name: str) -> float:
         """SIGKILL for a process; returns when it is back."""
@@ -80,7 +80,7 @@ def play(name: str, scenario: Scenario, judge: Judge, load: Load, run: Run, seed
     except Exception:  # noqa: BLE001  # Whatever it is, the others are still to be played.
         error = traceback.format_exc()
     load.stop()
-    judge.planned_poison += run.poison
+    judge.poison |= run.poison
     verdict = judge.judge(load)
     if error:
         verdict.wrong.append(f"the scenario failed: {error}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from tests.support.product import Product
 SERVICES = ("inventory", "orders", "routing", "porting", "billing", "clock")
 RUNNERS = tuple(f"{name}-runner" for name in SERVICES if name != "clock")
 _UP_SECONDS = 60.0
+_WEAKENED = "tests.faults.distributed.weakened"
 _ENVIRONMENT = {
     "PBXIM_NUMBERS_HELD": "100000",
     "PBXIM_NUMBERS_PER_CITY": "10000",
@@ -31,6 +34,18 @@ _ENVIRONMENT = {
     "PBXIM_STRIPE_TIMEOUT": "3",
     "PBXIM_LOG_LEVEL": "warning",
 }
+
+
+def _parsed(text: str) -> dict[str, dict[str, str]]:
+    parser = configparser.RawConfigParser(strict=True, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string(text)
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
+def _written(told: dict[str, dict[str, str]]) -> str:
+    sections = ("\n".join([f"[{n}]", *map(" = ".join, told[n].items()), ""]) for n in told)
+    return "\n".join(sections)
 
 
 def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
@@ -129,6 +144,16 @@ class System:
         except OSError:
             return False
 
+    def listening(self, seconds: float = 2 * _UP_SECONDS) -> float:
+        """Waits until the gateway answers; says when (monotonic). The last to be there of all."""
+        until(self._alive, seconds, "the gateway answers")
+        return time.monotonic()
+
+    def _alive(self) -> bool:
+        with contextlib.suppress(OSError, HTTPException):
+            return self.product.customer().get("/livez").status == 200
+        return False
+
     def restart(self, name: str) -> float:
         """SIGTERM and a new start, as a deployment does it; returns when the new one runs."""
         with self._control() as control:
@@ -160,6 +185,37 @@ class System:
                 control.removeProcessGroup(group)
             for group in [*added, *changed]:
                 control.addProcessGroup(group)
+
+    def add(self, name: str, like: str, weakness: str) -> float:
+        """Starts another process like one that there is, with a protection switched off (see
+        ``weakened.py``); returns when it has begun to run."""
+
+        def change(text: str) -> str:
+            told = _parsed(text)
+            section = dict(told[f"program:{like}"])
+            python, module = section["command"].split(" -m ", 1)
+            if weakness:
+                module = f"{_WEAKENED} {weakness} {module}"
+            section["command"] = f"{python} -m {module}"
+            section["environment"] = section["environment"].replace(
+                f'PBXIM_PROCESS="{like}"', f'PBXIM_PROCESS="{name}"'
+            )
+            told[f"program:{name}"] = section
+            told[f"group:more-{name}"] = {"programs": name, "priority": "40"}
+            return _written(told)
+
+        self.configure(change)
+        return self.back(name, 0)
+
+    def remove(self, name: str) -> None:
+        """Ends one that was added."""
+
+        def change(text: str) -> str:
+            told = _parsed(text)
+            del told[f"program:{name}"], told[f"group:more-{name}"]
+            return _written(told)
+
+        self.configure(change)
 
     def connection(self, role: str = "pbxim") -> Connection:
         """A connection to the database, beside the product."""

@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 from tests.faults.distributed.run import Scenario
-from tests.faults.distributed.scenarios import killing, servers, stopping
+from tests.faults.distributed.scenarios import (
+    biting,
+    customers,
+    data,
+    doubled,
+    killing,
+    network,
+    poison,
+    servers,
+    stopping,
+)
 
 ORDER: dict[str, Scenario] = {
     "fail-points": killing.at_every_point,
     "kill-each": killing.each_kind,
     "rolling-restart": stopping.rolling_restart,
+    "all-at-once": killing.all_at_once,
+    "frozen": stopping.frozen,
+    "two-of-each": doubled.two_of_each,
     "broker-kill": servers.broker_killed,
+    "broker-away": servers.broker_away,
+    "memory-alarm": servers.memory_alarm,
     "database-kill": servers.database_killed,
+    "database-away": servers.database_away,
+    "queue-deleted": customers.queue_deleted,
+    "same-key": customers.same_key,
+    "payments-misbehave": customers.payments_misbehave,
+    "slow-transactions": data.slow_transactions,
+    "network": network.network,
+    "restored": data.restored,
+    "poison": poison.poison,
+    "always-raising": poison.raising,
+}
+# With a protection off, and as what that has to be noticed.
+BITING: dict[str, tuple[Scenario, str]] = {
+    "no-key": (biting.no_key, "doubled"),
+    "no-payment-key": (biting.no_payment_key, "doubled"),
+    "no-fence": (doubled.unfenced, "wrong"),
+    "no-confirms": (biting.no_confirms, "lost"),  # Last: what is lost stays lost.
 }

@@ -49,6 +49,11 @@ def at_every_point(run: Run) -> None:
     run.since = time.monotonic()
 
 
+def die_at(run: Run, name: str, place: str, times: int = 1) -> None:
+    """One process dies at one place; returns when it runs again."""
+    _die(run, {name: place}, times=times)
+
+
 def _pairs(names: list[str]) -> list[list[str]]:
     return [names[n : n + 3] for n in range(0, len(names), 3)]
 
@@ -88,5 +93,6 @@ def all_at_once(run: Run) -> None:
     for _ in range(1 if run.short else 3):
         before = {name: run.system.kill(name) for name in run.system.names}
         run.kills += len(before)
-        since = max(run.system.back(name, old) for name, old in before.items())
-        run.useful(since)
+        for name, old in before.items():
+            run.system.back(name, old)
+        run.useful(run.system.listening())

@@ -1,0 +1,67 @@
+"""Processes of which only one should be active are active twice; one of the two stands still."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.faults.distributed.run import Run
+
+_BOTH_SECONDS = 15.0
+
+
+def two_of_each(run: Run) -> None:
+    """A second relay and second runners that ignore the lock, beside those that hold it. The first
+    ones are stopped for a minute and go on in the middle of what they were at."""
+    first = _runners(run)
+    for name in first:
+        run.system.add(f"{name}-2", name, "nolock")
+    time.sleep(5 if run.short else _BOTH_SECONDS)
+    for name in first:
+        run.system.signal(name, signal.SIGSTOP)
+    time.sleep(10 if run.short else 60)
+    for name in first:
+        run.system.signal(name, signal.SIGCONT)
+    since = time.monotonic()
+    run.useful(since)
+    time.sleep(2 if run.short else _BOTH_SECONDS)
+    for name in first:
+        run.system.remove(f"{name}-2")
+
+
+def stand_by(run: Run) -> None:
+    """A second relay stands by; the active one is killed, and the other one takes over."""
+    run.system.add("relay-2", "relay", "")
+    run.useful(run.kill("relay"))
+    run.system.remove("relay-2")
+
+
+def unfenced(run: Run) -> None:
+    """As ``two_of_each``, with checkpoints that anybody may move: has to be noticed."""
+    for name in _runners(run):
+        run.system.halt(name)
+        for n in "12":
+            run.system.add(f"{name}-{n}", name, "nolock,nofence")
+    for _ in range(4):
+        time.sleep(3)
+        for n in "12":
+            _pause(run, [f"{name}-{n}" for name in _runners(run)], 1.5)
+    for name in _runners(run):
+        for n in "12":
+            run.system.remove(f"{name}-{n}")
+        run.system.resume(name)
+    run.since = time.monotonic()
+
+
+def _pause(run: Run, names: list[str], seconds: float) -> None:
+    for name in names:
+        run.system.signal(name, signal.SIGSTOP)
+    time.sleep(seconds)
+    for name in names:
+        run.system.signal(name, signal.SIGCONT)
+
+
+def _runners(run: Run) -> list[str]:
+    if run.system.together:
+        return ["runners", "relay"]
+    return ["inventory-runner", "orders-runner", "billing-runner", "relay"]
