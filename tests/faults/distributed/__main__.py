@@ -17,7 +17,8 @@ from tests.faults.distributed.scenarios import BITING, ORDER
 from tests.faults.distributed.system import System
 from tests.faults.distributed.table import table
 
-_CUSTOMERS = 8
+_CUSTOMERS = 16
+_GOAL = 10_000
 
 
 def _arguments() -> argparse.Namespace:
@@ -41,6 +42,7 @@ def play_all(
         for n, name in enumerate(names):
             load, run = prepare(system, name, seed + n, customers=customers)
             run.short = short
+            run.goal = _GOAL - sum(row.acknowledged for row in rows)
             scenario, noticed = BITING.get(name) or (ORDER[name], "")
             row = play(name, scenario, judge, load, run, seed + n)
             rows.append(row)

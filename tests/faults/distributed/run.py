@@ -19,12 +19,14 @@ RECOVERY_SECONDS = 10.0
 @dataclass
 class Run:
     """What a scenario has in its hands, and what it writes down. ``since`` is when the part that
-    failed was back (monotonic); ``planned`` and ``reached`` are fail-points."""
+    failed was back (monotonic); ``planned`` and ``reached`` are fail-points; ``goal`` is how many
+    commands are still to be acknowledged in this run."""
 
     system: System
     load: Load
     chance: random.Random
     short: bool = False
+    goal: int = 0
     kills: int = 0
     planned: list[str] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)

@@ -35,6 +35,7 @@ ORDER: dict[str, Scenario] = {
     "restored": data.restored,
     "poison": poison.poison,
     "always-raising": poison.raising,
+    "long-run": killing.long_run,
 }
 # With a protection off, and as what that has to be noticed.
 BITING: dict[str, tuple[Scenario, str]] = {

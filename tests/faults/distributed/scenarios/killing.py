@@ -30,7 +30,8 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "relay": POINTS["relay"],
 }
 _REACH_SECONDS = 25.0
-_ROUNDS = 4
+_ROUNDS = 3
+_LONG_SECONDS = 420.0
 
 
 def at_every_point(run: Run) -> None:
@@ -86,6 +87,15 @@ def each_kind(run: Run) -> None:
         since = run.kill(name)
         run.useful(since)
         time.sleep(run.chance.random())  # Not always at the same moment of a purchase.
+
+
+def long_run(run: Run) -> None:
+    """A process dies every few seconds until as many commands are acknowledged as were aimed at."""
+    end = time.monotonic() + (20 if run.short else _LONG_SECONDS)
+    while run.load.ledger.count < run.goal and time.monotonic() < end:
+        time.sleep(run.chance.uniform(2, 6))
+        run.kill(run.chance.choice(run.system.names))
+    run.since = run.system.listening()
 
 
 def all_at_once(run: Run) -> None:
