@@ -23,6 +23,7 @@ _LEAST = 15
 _SECONDS = 60
 _PORTS = ("port", "broker_port", "names_port", "distribution_port")
 _RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+_ELSEWHERE = Path("/var/lib/pbxim")
 _POSTGRES_USER = "postgres"  # PostgreSQL refuses to be run by root.
 
 
@@ -64,7 +65,7 @@ class Servers:
     def postgres(self) -> Program:
         """The program, its cluster made if there is none. Raises ``server_missing``."""
         binaries = _postgres_binaries()
-        place = self._postgres_place()
+        place = self.postgres_place
         user = _POSTGRES_USER if os.geteuid() == 0 else ""
         if not (place / "data" / "PG_VERSION").exists():
             self._make_cluster(binaries, place, user)
@@ -130,18 +131,23 @@ class Servers:
             for name in ("postgres", "pbxim_owner", "pbxim", "broker", "cookie")
         }
         made |= dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        if os.geteuid() == 0:
+            made["postgres_place"] = str(_ELSEWHERE / f"up-{secrets.token_hex(8)}")
         write_private(self._path, made)
         return made
 
     def forget(self) -> None:
         """Deletes the PostgreSQL cluster, which may lie outside of the folder."""
-        shutil.rmtree(self._postgres_place(), ignore_errors=True)
+        shutil.rmtree(self.postgres_place, ignore_errors=True)
 
-    def _postgres_place(self) -> Path:
+    @property
+    def postgres_place(self) -> Path:
+        """Where the cluster lies: in the folder, or for root where PostgreSQL's user gets to."""
         # Its user must be able to get there, and a home folder of root's lets nobody in.
         if os.geteuid() != 0:
             return self.folder / "postgresql"
-        elsewhere = Path("/var/lib/pbxim") / f"up-{self._known['port']}"
+        # Never named after what another folder may be given, too: its data would be taken for ours.
+        elsewhere = _ELSEWHERE / f"up-{self._known['port']}"  # Of folders made by earlier versions.
         return Path(self._known.get("postgres_place") or elsewhere)
 
     def _make_cluster(self, binaries: Path, place: Path, user: str) -> None:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.faults.distributed.disk import DatabaseDisk
 from tests.faults.distributed.judge import Judge, Verdict
 from tests.faults.distributed.ledger import Ledger
 from tests.faults.distributed.load import Load
@@ -27,6 +28,7 @@ class Run:
     chance: random.Random
     short: bool = False
     goal: int = 0
+    disk: DatabaseDisk | None = None
     kills: int = 0
     planned: list[str] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)

@@ -77,7 +77,10 @@ class System:
         """Ends all of it."""
         for pid in self._stopped():
             os.kill(pid, signal.SIGCONT)
-        self.product.stop()
+        try:
+            self.product.stop()
+        finally:
+            self.product.forget()
 
     @property
     def up(self) -> Path:

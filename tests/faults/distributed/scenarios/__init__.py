@@ -8,6 +8,7 @@ from tests.faults.distributed.scenarios import (
     customers,
     data,
     doubled,
+    full_disk,
     killing,
     network,
     poison,
@@ -37,6 +38,8 @@ ORDER: dict[str, Scenario] = {
     "always-raising": poison.raising,
     "long-run": killing.long_run,
 }
+# On a system of its own, with a small disk for its database.
+ON_A_SMALL_DISK: dict[str, Scenario] = {"full-disk": full_disk.full_disk}
 # With a protection off, and as what that has to be noticed.
 BITING: dict[str, tuple[Scenario, str]] = {
     "no-key": (biting.no_key, "doubled"),

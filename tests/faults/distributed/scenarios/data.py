@@ -105,7 +105,7 @@ def _new_cluster(run: Run) -> Path:
     servers = run.system.servers
     old = run.system.pid("postgresql")
     run.system.halt("postgresql")
-    place = servers._postgres_place() / "data"
+    place = servers.postgres_place / "data"
     aside = place.with_name(f"data-{uuid.uuid4().hex[:8]}")
     place.rename(aside)
     servers.postgres()  # Makes a cluster where there is none.
