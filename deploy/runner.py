@@ -4,6 +4,9 @@
 The bell is the log's own (NOTIFY, a subscription), and a look once a second. One runner of a
 service is active, by lock; another one stands by. If two are active all the same (the database
 took a lock for lost), fenced checkpoints and ids that come from events make it harmless.
+
+One whose session was lost builds everything anew when it has its lock again: another one may have
+been active, or the database restored, which every consumer looks for when it begins.
 """
 
 from __future__ import annotations
@@ -30,7 +33,6 @@ from shared import logging
 from shared.clock import MachineClock
 from shared.config import Settings
 from shared.consumers.engine import Bell, Engine
-from shared.errors import Unavailable
 from shared.refusals import refusal
 from shared.spec import ServiceSpec
 from shared.stores import Store
@@ -131,7 +133,7 @@ def _run(names: list[str], stopping: threading.Event) -> None:
         if runner is None:
             break
         shown.runner = runner
-        _work(runner, names, lambda: not stopping.wait(_LOOK_SECONDS) and _still_mine(lock), health)
+        _work(runner, names, lambda: not stopping.wait(_LOOK_SECONDS) and lock.held(), health)
         shown.runner = None
         runner.stop()
         _log.info("runner_stopped", services=names)
@@ -145,14 +147,6 @@ def _work(runner: Runner, names: list[str], goes_on: Callable[[], bool], health:
     while goes_on():
         if runner.turned:
             health.beat()
-
-
-def _still_mine(lock: Lock) -> bool:
-    # Lost with its session, it is taken again where nobody else has it meanwhile.
-    try:
-        return lock.acquire()
-    except Unavailable:
-        return True  # Nobody can have it now; the engine waits for the same server.
 
 
 def _mine(lock: Lock, stopping: threading.Event, health: Health) -> bool:

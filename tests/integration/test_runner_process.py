@@ -10,10 +10,12 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from deploy.ground import Ground, all_specs
@@ -28,6 +30,10 @@ from tests.support.rabbitmq import free_port
 from tests.support.worlds import order
 from tests.unit.inventory.stock_facts import STOCK
 
+_END_THE_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -138,6 +144,25 @@ def test_the_one_that_stands_by_goes_on_where_the_killed_one_was(
 def at(runner: RunnerProcess) -> int:
     """How far its view of the stock is."""
     return int(runner.ready().get("consumers", {}).get("stock", {}).get("position", 0))
+
+
+def test_whose_database_was_away_looks_whether_the_log_is_still_the_one_it_knows(
+    ground: Ground, settings: Settings, start: Callable[..., RunnerProcess]
+) -> None:
+    """A backup may have been put in its place meanwhile, under a process that lived on."""
+    active = start("inventory")
+    active.says("runner_active")
+    before = stock(ground, 1)
+    wait_until(lambda: at(active) >= before)
+
+    with closing(psycopg2.connect(settings.database or "")) as other, other.cursor() as cursor:
+        cursor.execute("UPDATE views_inventory.checkpoint SET event_id = %s", (b"another event",))
+        other.commit()
+        cursor.execute(_END_THE_OTHERS)
+
+    active.says("runner_active")
+    active.says("log_went_back")
+    assert active.end(signal.SIGTERM) == 0
 
 
 def test_runners_of_other_services_work_beside_each_other(

@@ -47,7 +47,7 @@ def at_every_point(run: Run) -> None:
             run.chance.shuffle(chosen)
             for pair in _pairs(chosen):
                 _die(run, {name: left[name].pop() for name in pair}, times=1 + turn)
-    run.since = time.monotonic()
+    run.since = run.system.listening()
 
 
 def die_at(run: Run, name: str, place: str, times: int = 1) -> None:
