@@ -79,14 +79,16 @@ def _die(run: Run, places: dict[str, str], times: int) -> None:
 
 
 def each_kind(run: Run) -> None:
-    """Every process of the product dies at a moment that nobody chose, then the payment provider's
-    and the gateway's together."""
+    """Every process of the product, and the payment provider's, dies at a moment that nobody
+    chose."""
     names = run.system.names
     run.chance.shuffle(names)
     for name in names:
         since = run.kill(name)
         run.useful(since)
         time.sleep(run.chance.random())  # Not always at the same moment of a purchase.
+    slowest = sorted(zip(run.recovery, names, strict=True), reverse=True)[:3]
+    run.notes.append("slowest: " + ", ".join(f"{name} {took:.1f} s" for took, name in slowest))
 
 
 def long_run(run: Run) -> None:
