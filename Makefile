@@ -45,8 +45,8 @@ fmt: setup-test  ## Format the code and repair what ruff can repair.
 	$(VENV)/ruff check --fix-only
 	$(VENV)/ruff format
 
-bench: servers  ## Measure (see bench/).
-	@exec $(VENV)/python -m bench
+bench: servers rabbitmq  ## Measure; ONLY=distributed one part of it, by name (see bench/).
+	@exec $(VENV)/python -m bench $(ONLY)
 
 pictures: chromium  ## Renew docs/images: the screenshots of docs/tutorial.md.
 	@PBXIM_TEST_SCREENSHOTS=docs/images $(VENV)/python -m pytest -q tests/e2e/browser/test_tutorial.py

@@ -102,8 +102,10 @@ def environment() -> dict[str, str]:
 class Filler:
     """Adds to a data folder, empty or filled before. ``close`` leaves it ready for the product."""
 
-    def __init__(self, folder: Path, seed: str = "bench") -> None:
-        self.assembly: Assembly = assemble(settings_of(folder), all_specs())
+    def __init__(
+        self, folder: Path, seed: str = "bench", settings: config.Settings | None = None
+    ) -> None:
+        self.assembly: Assembly = assemble(settings or settings_of(folder), all_specs())
         runtime = self.assembly.runtime
         self._chance = random.Random(seed)
         self._writer = Writer(runtime.application.log, runtime.application.codec, seed)
@@ -172,13 +174,13 @@ class Filler:
         self.assembly.close()
 
     def _move(self, name: str, end: Checkpoint) -> None:
-        state = self.assembly.runtime.state
+        state = self.assembly.ground.runtime(name.rpartition(":")[2]).state
         state.create(checkpoints.CHECKPOINTS)
         with state.write() as connection:
             checkpoints.move(connection, name, checkpoints.load(connection, name), end)
 
     def _taken(self) -> set[str]:
-        with self.assembly.runtime.views.read() as connection:
+        with self.assembly.ground.runtime("inventory").views.read() as connection:
             return set(connection.execute(select(taken.c.number)).scalars())
 
     def _purchase(self, buyer: Buyer, left: list[Shelf]) -> Iterator[bool]:

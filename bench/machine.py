@@ -6,7 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,32 @@ def children(pid: int) -> list[int]:
     """The processes a process has started and not yet ended."""
     found = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for path in found for child in path.read_text().split()]
+
+
+def tree(pid: int) -> list[int]:
+    """A process and everything below it."""
+    return [pid, *(below for child in children(pid) for below in tree(child))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and everything below it has spent of the processors, what has ended
+    included."""
+    ticks = 0
+    for one in tree(pid):
+        with suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def pss_mb(pid: int) -> float:
+    """The memory of a process and everything below it, what they share counted once (PSS)."""
+    found = 0
+    for one in tree(pid):
+        with suppress(OSError):
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            found += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return found * _KB / 1e6
 
 
 def folder_mb(folder: Path) -> float:

@@ -1,5 +1,6 @@
 """The event log in PostgreSQL: appends by 1, 8 and 16 writers and 100 at a time, beside a bare
-INSERT of the same row into the same table with the same indexes, on the same private server."""
+INSERT of the same row into the same table with the same indexes, and beside the ``eventsourcing``
+library, on the same private server."""
 
 from __future__ import annotations
 
@@ -9,25 +10,27 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import psycopg2
 from psycopg2.extras import execute_values
 
+from bench.library import LibraryLog
 from bench.report import Figure, check
 from bench.run import Run
+from bench.servers import own_servers
 from shared.eventlog import Appended, Entry, NewEvent, Recorded, digest
 from shared.eventlog.postgres import PostgresLog
-from tests.support.postgres import CAREFUL, OWNER, Server
 
 _TURNS = 8
 _FILLED, _BATCH = 50_000, 100
+_NAMES = ("bare INSERT", "eventsourcing", "eventsourcing with its functions")
 _PAYLOAD = b'{"order_id":"ord_0190b3c4d5e6","lines":[' + b'{"e164":"+441632960000","micros":1},' * 8
 _PAYLOAD = _PAYLOAD[:-1] + b"]}"
 _METADATA = b'{"command_id":"' + b"0" * 32 + b'","actor":"policy:orders","subjects":["ord_0190"]}'
 _COLUMNS = ", ".join(Recorded._fields[1:])
-_BARE = """
+_PEERS = """
 CREATE SCHEMA bare;
 CREATE TABLE bare.event (LIKE log.event INCLUDING INDEXES INCLUDING CONSTRAINTS);
 CREATE SEQUENCE bare.position;
@@ -35,67 +38,84 @@ ALTER TABLE bare.event ALTER position SET DEFAULT nextval('bare.position');
 GRANT USAGE ON SCHEMA bare TO pbxim_app;
 GRANT USAGE ON SEQUENCE bare.position TO pbxim_app;
 GRANT INSERT, SELECT ON bare.event TO pbxim_app;
+CREATE SCHEMA library AUTHORIZATION pbxim;
+CREATE SCHEMA library_functions AUTHORIZATION pbxim;
 """
 _INSERT = f"INSERT INTO bare.event ({_COLUMNS}) VALUES %s"
 
 
+# Writers, events per call, and the aims: of a bare INSERT, and of the library.
+_WAYS = ((1, 1, 0.85, 1.5), (8, 1, None, 1.5), (16, 1, None, None), (1, _BATCH, None, None))
+
+
 def measure(run: Run) -> list[Figure]:
-    """Every figure is taken in turns with its peer, on logs that are filled alike."""
-    run.work.mkdir(parents=True, exist_ok=True)
-    server = Server(CAREFUL, place=_place(run.work))
-    try:
-        name = server.log_database()
-        server.say(_BARE, name, OWNER)
-        return list(_figures(server.address(name), run.seconds(4)))
-    finally:
-        server.remove()
+    """Every figure is taken in turns with its peers, on logs that are filled alike."""
+    with own_servers(run.work / "servers") as servers:
+        say(servers.database("postgres").rpartition("/")[0] + "/pbxim", _PEERS)
+        return list(_figures(servers.database(), run.seconds(6)))
 
 
-def _place(work: Path) -> str:
-    # The server's user has to get there.
-    for folder in (work, *work.parents):
-        if folder.stat().st_mode & 0o001 and folder != work:
-            return str(folder)
-    return "/"
+def say(address: str, statement: str) -> None:
+    """Runs a statement outside of a transaction."""
+    with closing(psycopg2.connect(address)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(statement)
 
 
 def _figures(address: str, seconds: float) -> Iterator[Figure]:
-    with closing(PostgresLog(address)) as log, closing(_Bare(address)) as bare:
+    with (
+        closing(PostgresLog(address)) as log,
+        closing(_Bare(address)) as bare,
+        closing(LibraryLog(address)) as library,
+        closing(LibraryLog(address, functions=True)) as functions,
+    ):
         for _ in range(_FILLED // 1000):
             _append(log, 1000)
             bare.insert(1000)
+            for one in (library, functions):
+                one.append(_states(1000))
         begin = log.head()
-        for writers, size, aim in ((1, 1, 0.85), (8, 1, None), (16, 1, None), (1, _BATCH, None)):
-            rates = _in_turns(
-                seconds, writers, lambda n=size: _append(log, n), lambda n=size: bare.insert(n)
-            )
-            yield _figure(writers, size, aim, rates)
+        for writers, size, of_bare, of_library in _WAYS:
+            works = [
+                partial(_append, log, size),
+                partial(bare.insert, size),
+                partial(library.append, _states(size)),
+                partial(functions.append, _states(size)),
+            ]
+            ours, *peers = (rate * size for rate in _in_turns(seconds, writers, works))
+            yield from _compared(writers, size, ours, peers, (of_bare, of_library, None))
         _verify(log, begin)
 
 
-def _figure(writers: int, size: int, aim: float | None, rates: tuple[float, float]) -> Figure:
-    ours, theirs = (rate * size for rate in rates)
+def _compared(
+    writers: int,
+    size: int,
+    ours: float,
+    peers: Sequence[float],
+    aims: Sequence[float | None],
+) -> Iterator[Figure]:
     many = f"{writers} threads" if writers > 1 else "1 writer"
-    return Figure(
-        what=f"PostgreSQL: append, {many}, {size} per call",
-        value=ours,
-        unit="events/s",
-        at_least=aim and aim * theirs,
-        peer=theirs,
-        peer_is="bare INSERT",
-    )
+    for peer, name, aim in zip(peers, _NAMES, aims, strict=True):
+        yield Figure(
+            what=f"PostgreSQL: append, {many}, {size} per call",
+            value=ours,
+            unit="events/s",
+            at_least=aim and aim * peer,
+            peer=peer,
+            peer_is=name,
+        )
 
 
-def _in_turns(seconds: float, writers: int, *works: Callable[[], object]) -> tuple[float, float]:
-    """Calls per second of both, in turns, so that both meet the same machine."""
-    done, spent = [0, 0], [0.0, 0.0]
+def _in_turns(seconds: float, writers: int, works: Sequence[Callable[[], object]]) -> list[float]:
+    """Calls per second of each, in turns, so that all meet the same machine."""
+    done, spent = [0] * len(works), [0.0] * len(works)
     with ThreadPoolExecutor(writers) as pool:
-        for turn in range(2 * _TURNS):
-            which, began = turn % 2, time.perf_counter()
+        for turn in range(len(works) * _TURNS):
+            which, began = turn % len(works), time.perf_counter()
             end = began + seconds / _TURNS
             done[which] += sum(pool.map(_until, [end] * writers, [works[which]] * writers))
             spent[which] += time.perf_counter() - began
-    return done[0] / spent[0], done[1] / spent[1]
+    return [count / taken for count, taken in zip(done, spent, strict=True)]
 
 
 def _until(end: float, work: Callable[[], object]) -> int:
@@ -109,6 +129,10 @@ def _until(end: float, work: Callable[[], object]) -> int:
 def _new() -> tuple[str, NewEvent]:
     event = NewEvent(uuid.uuid4().bytes, "acct_0190", "OrderPlaced", 1, _PAYLOAD, _METADATA)
     return f"bench-{uuid.uuid4().hex}", event
+
+
+def _states(size: int) -> list[bytes]:
+    return [_PAYLOAD + _METADATA] * size
 
 
 def _append(log: PostgresLog, size: int) -> None:

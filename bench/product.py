@@ -20,7 +20,7 @@ from bench import machine
 from bench.filling import environment
 from bench.report import check
 
-_ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 10.0
 
@@ -50,7 +50,10 @@ class Api:
 
 
 class Product:
-    """A running product on a data folder."""
+    """A running product on a data folder: ``module`` with its arguments is what is started."""
+
+    module: tuple[str, ...] = ("deploy.embedded",)
+    stop_seconds = _STOP_SECONDS
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -60,9 +63,10 @@ class Product:
         began = time.monotonic()
         with (data.parent / f"{data.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.embedded"],
-                cwd=_ROOT,
+                [sys.executable, "-m", *self.module],
+                cwd=ROOT,
                 env=os.environ | environment() | {"PBXIM_DATA": str(data)},
+                stdout=log,
                 stderr=log,
             )
         while not demo.exists() or demo.stat().st_mtime_ns == before:
@@ -110,7 +114,7 @@ class Product:
         """Ends it as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(self.stop_seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
