@@ -33,6 +33,7 @@ from shared import logging
 from shared.clock import MachineClock
 from shared.config import Settings
 from shared.consumers.engine import Bell, Engine
+from shared.consumers.feed import News
 from shared.refusals import refusal
 from shared.spec import ServiceSpec
 from shared.stores import Store
@@ -100,10 +101,15 @@ class _Shown:
 
 def make_runner(settings: Settings, specs: tuple[ServiceSpec, ...], address: str) -> Runner:
     """Builds it. Raises what ``Ground`` raises."""
-    bell = Bell()
+    bell, news = Bell(), News()
     progress = AnnouncingProgress(address, ",".join(spec.name for spec in specs))
-    ground = Ground(settings, all_specs(), MachineClock(), progress, bell.ring)
-    works = make_works(ground, specs)
+
+    def appended() -> None:
+        news.ring()  # First: whom the bell wakes, asks.
+        bell.ring()
+
+    ground = Ground(settings, all_specs(), MachineClock(), progress, appended)
+    works = make_works(ground, specs, news)
     for spec in specs:
         spec.rpc(ground.runtime(spec.name))  # Makes the tables that are asked before they fill.
     pace = Pace(works.feed, works.wanted)

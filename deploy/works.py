@@ -20,7 +20,7 @@ from shared.consumers.effects import (
     WorkerPool,
     release_claims,
 )
-from shared.consumers.feed import Feed
+from shared.consumers.feed import Feed, News
 from shared.consumers.policies import PolicyConsumer
 from shared.consumers.projections import ProjectionConsumer
 from shared.consumers.timers import Scheduler, timer_projection
@@ -47,9 +47,10 @@ class Works:
         return [c for c in self.consumers if isinstance(c, Scheduler)]
 
 
-def make_works(ground: Ground, specs: Sequence[ServiceSpec]) -> Works:
-    """Builds consumers and workers of these services; one reader of the log for all of them."""
-    feed = Feed(ground.log, ground.application.codec)
+def make_works(ground: Ground, specs: Sequence[ServiceSpec], news: News | None = None) -> Works:
+    """Builds consumers and workers of these services; one reader of the log for all of them, which
+    asks it when there is ``news``."""
+    feed = Feed(ground.log, ground.application.codec, news)
     made = [_Service(spec, ground.runtime(spec.name), feed) for spec in specs]
     consumers: list[Consumer] = [ClockLearner(feed, ground.clock)]
     consumers += [policy for one in made for policy in one.policies()]

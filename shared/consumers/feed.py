@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from bisect import bisect_right
+import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -14,14 +15,41 @@ from shared.happened import Happened
 from shared.refusals import refusal
 
 _WINDOW = 4096
+_SURELY_SECONDS = 1.0  # A word that was lost costs so much.
+
+
+class News:
+    """Whether the log may have something that was not read yet. Every append rings, also those of
+    other processes; asking a database that has nothing new costs as much as reading an event."""
+
+    def __init__(self) -> None:
+        self._rung = True
+        self._quiet_until = 0.0
+
+    def ring(self) -> None:
+        """There may be something. Called from any thread."""
+        self._rung = True
+
+    @property
+    def expected(self) -> bool:
+        """Whether to ask: something rang since the last time, or it is a second ago."""
+        return self._rung or time.monotonic() >= self._quiet_until
+
+    def asking(self) -> None:
+        """The log is asked now. What rings from here on is asked for once more."""
+        self._rung = False
+        self._quiet_until = time.monotonic() + _SURELY_SECONDS
 
 
 class Feed:
-    """Hands out events behind a position: from memory if recent, else from the log."""
+    """Hands out events behind a position: from memory if recent, else from the log. With ``news``
+    the log is asked for what comes behind its end only where there may be something."""
 
-    def __init__(self, log: EventLog, codec: Codec) -> None:
+    def __init__(self, log: EventLog, codec: Codec, news: News | None = None) -> None:
         self.log = log
         self._codec = codec
+        self._news = news
+        self._end: int | None = None  # Behind this position the log had nothing.
         self._lock = threading.Lock()
         self._window: list[Happened] = []
         self._asked: bool | None = None
@@ -32,6 +60,8 @@ class Feed:
     def read(self, after: int, limit: int) -> list[Happened]:
         """Events in order. Raises ``log_has_hole`` where a contiguous log is not."""
         with self._lock:
+            if after == self._end and self._news is not None and not self._news.expected:
+                return []
             self._extend(after, limit)
             if self._window and self._behind <= after:
                 first = bisect_right(self._window, after, key=lambda e: e.position)
@@ -40,6 +70,10 @@ class Feed:
 
     def at(self, position: int) -> Happened:
         """The event at exactly this position. Raises ``log_went_back`` if there is none."""
+        with self._lock:
+            place = bisect_left(self._window, position, key=lambda e: e.position)
+            if self._window[place : place + 1] and self._window[place].position == position:
+                return self._window[place]
         stored = self.log.read_at(position)
         if stored is None:
             raise refusal("log_went_back", f"There is no event at {position}.")
@@ -69,7 +103,13 @@ class Feed:
             self._window.clear()
         if not self._window:
             self._behind = after
-        self._window += self._from_log(after, limit)
+        self._end = None
+        if self._news is not None:
+            self._news.asking()
+        found = self._from_log(after, limit)
+        if len(found) < limit:
+            self._end = found[-1].position if found else after
+        self._window += found
         if len(self._window) > _WINDOW:
             self._behind = self._window[-_WINDOW - 1].position
             del self._window[:-_WINDOW]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.codec import Codec
 from shared.consumers import feed as feeds
-from shared.consumers.feed import Feed
+from shared.consumers.feed import Feed, News
 from shared.errors import Broken
 from shared.eventlog import Entry, NewEvent, Recorded
 from shared.eventlog.sqlite import SqliteLog
@@ -229,3 +230,65 @@ def test_with_gaps_a_window_that_jumped_ahead_is_read_once_too(log: CountedLog) 
     assert gapped.reads == []
     assert positions(feed, 20) == [30, 40, 50]
     assert gapped.reads == [20]
+
+
+def test_with_news_the_log_is_asked_again_only_when_something_rang(log: CountedLog) -> None:
+    news = News()
+    feed = Feed(log, Codec(OneKey()), news)
+    write(log, 2)
+
+    assert positions(feed, 0) == [1, 2]
+    log.reads.clear()
+    assert positions(feed, 2) == positions(feed, 2) == []
+    assert log.reads == [], "it knew that there was nothing behind 2"
+
+    write(log, 1)
+    news.ring()
+    assert positions(feed, 2) == [3]
+
+
+def test_what_is_written_while_the_log_is_asked_is_not_missed(log: CountedLog) -> None:
+    news = News()
+    feed = Feed(log, Codec(OneKey()), news)
+    write(log, 1)
+    ask = log.read_all
+
+    def late(after: int, limit: int) -> list[Recorded]:
+        found = ask(after, limit)
+        write(log, 1)
+        news.ring()
+        return found
+
+    log.read_all = late  # type: ignore[method-assign]
+    assert positions(feed, 0) == [1]
+    log.read_all = ask  # type: ignore[method-assign]
+    assert positions(feed, 1) == [2]
+
+
+def test_a_page_that_was_full_is_followed_by_another_without_news(log: CountedLog) -> None:
+    feed = Feed(log, Codec(OneKey()), News())
+    write(log, 3)
+
+    assert positions(feed, 0, limit=2) == [1, 2]
+    assert positions(feed, 2, limit=2) == [3]
+
+
+def test_a_word_that_was_lost_costs_a_second(
+    log: CountedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = Feed(log, Codec(OneKey()), News())
+    assert positions(feed, 0) == []
+    write(log, 1)
+
+    assert positions(feed, 0) == [], "nobody rang"
+    later = time.monotonic() + 1
+    monkeypatch.setattr(feeds.time, "monotonic", lambda: later)
+    assert positions(feed, 0) == [1]
+
+
+def test_an_event_that_is_in_memory_is_not_read_again(log: CountedLog, feed: Feed) -> None:
+    write(log, 2)
+    feed.read(0, 1000)
+
+    assert feed.at(2).position == 2
+    assert feed.at(1) is feed.read(0, 1000)[0]
