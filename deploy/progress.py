@@ -25,7 +25,9 @@ from shared.runtime import Progress
 _log = logging.logger("progress")
 CHANNEL = "pbxim_progress"
 _AGAIN_SECONDS = 1.0
-_GAP_SECONDS = 0.005
+_GAP_SECONDS = 0.01
+# Every word wakes every process that listens. One that shows nothing can wait for the next one.
+_PATIENT_SECONDS = 0.03
 _MOST_STREAMS = 60  # PostgreSQL takes 8,000 bytes.
 _OLD_SECONDS = 10.0
 
@@ -51,6 +53,7 @@ class AnnouncingProgress(Progress):
         self._service = service
         self._shown: set[str] = set()
         self._wake = threading.Event()
+        self._hurry = threading.Event()
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -68,19 +71,24 @@ class AnnouncingProgress(Progress):
         super().report(positions, shown)
         with self._lock:
             self._shown |= shown
+        if shown:
+            self._hurry.set()
         self._wake.set()
 
     def close(self) -> None:
         """Ends the thread."""
         self._ended.set()
+        self._hurry.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(_AGAIN_SECONDS)
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            self._wake.wait(_AGAIN_SECONDS)
+            if self._wake.wait(_AGAIN_SECONDS):
+                self._hurry.wait(_PATIENT_SECONDS)
             self._wake.clear()
+            self._hurry.clear()
             with contextlib.suppress(Unavailable, psycopg2.Error):
                 self._say(self._word())
             self._ended.wait(_GAP_SECONDS)  # One word for several steps.

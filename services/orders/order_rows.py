@@ -47,6 +47,15 @@ EVENTS = (
     ChargeRequested,
 )
 
+# With these a buyer's waiting may be over.
+ENDING = (
+    OrderActionRequired,
+    OrderFulfilled,
+    OrderFailed,
+    OrderNeedsOperator,
+    OrderRefunded,
+)
+
 
 def placed(e: OrderPlaced, at: datetime, position: int) -> Row:
     """The row of a new order. ``placed_at`` is the log position that orders lists."""

@@ -161,5 +161,7 @@ def _tenure_of(message: Any) -> Iterable[tuple[Table, Key]]:
 
 
 _NUMBER_EVENTS = (AccountOpened, *number_rows.EVENTS)
-ORDERS = Projection("orders", 2, _ORDERS, order_rows.EVENTS, _fold_order, _order_of)
+ORDERS = Projection(
+    "orders", 2, _ORDERS, order_rows.EVENTS, _fold_order, _order_of, order_rows.ENDING
+)
 NUMBERS = Projection("numbers", 2, _NUMBERS, _NUMBER_EVENTS, _fold_number, _tenure_of)

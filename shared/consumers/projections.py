@@ -30,7 +30,8 @@ _WRITE_EVERY = 10_000
 @dataclass(frozen=True)
 class Projection:
     """One read model. ``fold`` changes rows for an event; ``touches`` says which rows it will ask
-    for, so that a batch loads them together. A new ``version`` starts it from the beginning."""
+    for, so that a batch loads them together. A new ``version`` starts it from the beginning.
+    ``awaited`` are the events that somebody waits to see (``Progress.wait_on``)."""
 
     name: str
     version: int
@@ -38,6 +39,7 @@ class Projection:
     events: tuple[type, ...]
     fold: Callable[[Happened, Rows], None]
     touches: Callable[[Any], Iterable[tuple[Table, Key]]] = lambda _: ()
+    awaited: tuple[type, ...] = ()
 
 
 class ProjectionConsumer:
@@ -49,6 +51,7 @@ class ProjectionConsumer:
         self._feed = feed
         self._views = views
         self._types = frozenset(event_type(cls).name for cls in projection.events)
+        self._awaited = frozenset(event_type(cls).name for cls in projection.awaited)
         self._checkpoint: Checkpoint | None = None
         self._stored: Checkpoint | None = None
         self._since = 0  # So many events were read since. Positions may have gaps.
@@ -104,7 +107,7 @@ class ProjectionConsumer:
         if wanted or self._since >= _WRITE_EVERY:
             self._write(wanted, new)
         self._checkpoint = new
-        self.shown = [event.stored.stream for event in wanted]
+        self.shown = [event.stored.stream for event in wanted if event.type in self._awaited]
         return True
 
     def _write(self, wanted: list[Happened], new: Checkpoint) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from shared.consumers.projections import Projection, ProjectionConsumer
 from shared.consumers.rows import Rows
 from shared.happened import Happened
 from tests.support.boxes import (
+    BoxEmptied,
     BoxFilled,
     EmptyBox,
     FillBox,
@@ -94,6 +96,18 @@ def test_events_it_does_not_want_only_move_it_on(world: World) -> None:
 
     assert mine.position == world.log.head()
     assert stored_checkpoint(world) == stored
+
+
+def test_only_events_that_are_awaited_are_said_to_be_shown(world: World) -> None:
+    mine = consumer(world, replace(projection(), awaited=(BoxEmptied,)))
+    fill(world, 1, box_id="a")
+    run(mine)
+    assert mine.shown == []
+
+    fill(world, 1, box_id="b")
+    world.execute(EmptyBox(box_id="a", amount=1))
+    mine.step()
+    assert mine.shown == ["box-a"]
 
 
 def test_a_long_way_without_events_for_it_is_remembered(
