@@ -188,7 +188,7 @@ def _row(stream: str, event: NewEvent) -> Sequence[object]:
 
 
 def _verify(log: PostgresLog, begin: int) -> None:
-    last, streams = begin, set()
+    last, streams = begin, set[str]()
     while page := log.read_all(last, 4096):
         check([e.position for e in page] == list(range(last + 1, last + 1 + len(page))), "a hole")
         streams.update(event.stream for event in page)

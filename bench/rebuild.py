@@ -38,11 +38,11 @@ def measure(run: Run) -> list[Figure]:
         path.unlink()
     with closing(assemble(settings_of(folder))) as assembly:
         head = assembly.runtime.application.log.head()
-        reading = _read(assembly)
+        reading = seconds_of_reading(assembly)
         with watch() as spent, _watch_writing() as writing:
-            _catch_up(assembly)
+            catch_up(assembly)
         rows = sum(one.rows_written for one in assembly.projections())
-        _verify(assembly)
+        verify(assembly)
     return [
         Figure(
             what="rebuild of all views",
@@ -82,7 +82,8 @@ def _watch_writing() -> Iterator[Stopwatch]:
         Rows.flush = flush
 
 
-def _read(assembly: Assembly) -> float:
+def seconds_of_reading(assembly: Assembly) -> float:
+    """All of the log, read and decoded."""
     log, feed = assembly.runtime.application.log, assembly.feed
     last = 0
     with watch() as spent:
@@ -93,7 +94,8 @@ def _read(assembly: Assembly) -> float:
     return spent.seconds
 
 
-def _catch_up(assembly: Assembly) -> None:
+def catch_up(assembly: Assembly) -> None:
+    """Every read model to the end of the log."""
     projections = assembly.projections()
     while [one for one in projections if one.step()]:
         pass
@@ -101,31 +103,36 @@ def _catch_up(assembly: Assembly) -> None:
         check(one.failure is None, f"{one.name} stopped: {one.failure}")
 
 
-def _verify(assembly: Assembly) -> None:
-    with assembly.runtime.views.read() as connection:
+def verify(assembly: Assembly) -> None:
+    """What the read models say of each other, service by service."""
 
-        def count(table: Any, *where: Any) -> int:
-            return int(
-                connection.execute(
-                    select(func.count()).select_from(table).where(*where)
-                ).scalar_one()
-            )
+    def ask(service: str, query: Any) -> int:
+        with assembly.ground.runtime(service).views.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
-        def total(column: Any) -> int:
-            return int(connection.execute(select(func.sum(column))).scalar_one())
+    def count(service: str, table: Any, *where: Any) -> int:
+        return ask(service, select(func.count()).select_from(table).where(*where))
 
-        bought = count(taken, taken.c.status == "allocated")
-        orders = count(customer_order)
-        sums = (
-            (total(block.c.size) - count(taken), total(block.c.available), "blocks"),
-            (total(block.c.available), total(offer.c.available), "offers"),
-            (bought, count(tenure), "tenures"),
-            (bought, count(our_number), "numbers of ours"),
-            (bought, count(route), "routes"),
-            (orders, count(customer_order, customer_order.c.status == "fulfilled"), "orders"),
-            (orders, count(charge, charge.c.status == "succeeded"), "charges"),
-            (total(customer_order.c.charged), total(charge.c.amount_micros), "money"),
-        )
+    def total(service: str, column: Any) -> int:
+        return ask(service, select(func.sum(column)))
+
+    bought = count("inventory", taken, taken.c.status == "allocated")
+    orders = count("orders", customer_order)
+    fulfilled = count("orders", customer_order, customer_order.c.status == "fulfilled")
+    charged = count("billing", charge, charge.c.status == "succeeded")
+    available = total("inventory", block.c.available)
+    free = total("inventory", block.c.size) - count("inventory", taken)
+    money = total("billing", charge.c.amount_micros)
+    sums = (
+        (free, available, "blocks"),
+        (available, total("inventory", offer.c.available), "offers"),
+        (bought, count("orders", tenure), "tenures"),
+        (bought, count("porting", our_number), "numbers of ours"),
+        (bought, count("routing", route), "routes"),
+        (orders, fulfilled, "orders"),
+        (orders, charged, "charges"),
+        (total("orders", customer_order.c.charged), money, "money"),
+    )
     for wanted, found, what in sums:
         check(wanted == found, f"{what}: {found} instead of {wanted}")
 
@@ -143,11 +150,11 @@ def _compare_with_live(folder: Path, live: Path, events: int) -> None:
     with closing(assemble(settings_of(live))) as assembly:
         for few in _few(sample):
             assembly.runtime.application.log.append_batch([_entry(event) for event in few])
-            _catch_up(assembly)
+            catch_up(assembly)
         before = _rows(assembly)
         for one in assembly.projections():
             one.rebuild()
-        _catch_up(assembly)
+        catch_up(assembly)
         after = _rows(assembly)
     check(sum(map(len, before.values())), "the live run has no rows")
     for table, rows in before.items():
