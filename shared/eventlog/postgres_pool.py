@@ -43,7 +43,7 @@ _NO_ANSWER = "The database of the event log does not answer."
 
 
 class Connection(extensions.connection):
-    """The driver's, and whether ``log.append`` is prepared on it."""
+    """The driver's, and whether the statements of the log are prepared on it."""
 
     prepared = False
 

@@ -18,9 +18,9 @@ import pytest
 from deploy.migrations import migrate
 from shared.errors import Broken, Unavailable
 from shared.eventlog import Appended
-from shared.eventlog.postgres import MIGRATION, PostgresLog
+from shared.eventlog.postgres import MIGRATION, PostgresLog, append_one
 from shared.eventlog.postgres import append as call_append
-from shared.eventlog.postgres_pool import Pool
+from shared.eventlog.postgres_pool import Pool, connect
 from tests.contract.log_checks import PATIENCE, assert_in_order, at_once, everything, until
 from tests.contract.log_writer import append, entry
 from tests.support.postgres import OWNER, Server, server
@@ -47,6 +47,50 @@ def other_server() -> Iterator[Server]:
     found = Server()
     yield found
     found.remove()
+
+
+# ── The shorter way ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("expected", [0, 2])
+def test_what_the_shorter_way_refuses_changes_nothing(
+    address: str, log: PostgresLog, expected: int
+) -> None:
+    known = entry("order-1", 0, "a", "b")
+    log.append_batch([known])
+    mixed = entry("order-1", expected, "c")
+    mixed = mixed._replace(events=(*mixed.events, known.events[1]))
+    before = log.read_all(0, 100), log._ask("SELECT * FROM log.stream"), log.head()
+
+    with closing(connect(address)) as connection:
+        assert append_one(connection, entry("order-1", 1, "late")) is None
+        assert append_one(connection, known) is None
+        assert append_one(connection, mixed) is None
+
+    assert (log.read_all(0, 100), log._ask("SELECT * FROM log.stream"), log.head()) == before
+
+
+def test_both_ways_write_the_same(address: str, log: PostgresLog) -> None:
+    first, second = entry("order-1", 0, "a", "b"), entry("order-1", 2, "c")
+    with closing(connect(address)) as connection:
+        assert append_one(connection, first) == Appended((1, 2))
+        assert append_one(connection, second) == Appended((3,))
+    shortly = log.read_stream("order-1")
+    other = [one._replace(stream="order-2") for one in (first, second)]
+    with closing(connect(address)) as connection:
+        assert call_append(connection, other) == [Appended((4, 5)), Appended((6,))]
+
+    for mine, theirs in zip(shortly, log.read_stream("order-2"), strict=True):
+        assert (
+            theirs._replace(
+                position=mine.position,
+                stream=mine.stream,
+                recorded_at=mine.recorded_at,
+                digest=mine.digest,
+            )
+            == mine
+        )
+    assert log._ask("SELECT version FROM log.stream") == [(3,), (3,)]
 
 
 # ── The server goes away ──────────────────────────────────────────────────────────────────────────

@@ -189,10 +189,6 @@ def hand_out_positions_by_a_sequence(database: str) -> None:
     with closing(psycopg2.connect(server().address(database, OWNER))) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
-        cursor.execute("SELECT pg_get_functiondef('log.append'::regproc)")
-        ((source,),) = cursor.fetchall()
-        assert LOCK in source
-        assert HEAD in source
         cursor.execute(
             "CREATE SEQUENCE log.plain; GRANT USAGE ON log.plain TO pbxim_app;"
             "ALTER TABLE log.head RENAME TO old_head;"
@@ -200,7 +196,14 @@ def hand_out_positions_by_a_sequence(database: str) -> None:
             " FROM log.event) AS position FROM log.old_head;"
             "GRANT SELECT ON log.head TO pbxim_app"
         )
-        cursor.execute(source.replace(LOCK, "").replace(HEAD, DRAWN))
+        for function, many in (("append", "added"), ("append_one", "many")):
+            cursor.execute(f"SELECT pg_get_functiondef('log.{function}'::regproc)")
+            ((source,),) = cursor.fetchall()
+            head = HEAD.replace("added", many)
+            assert LOCK in source
+            assert head in source
+            drawn = DRAWN.replace("added", many)
+            cursor.execute(source.replace(LOCK, "").replace(head, drawn))
 
 
 def test_the_same_check_finds_what_a_plain_sequence_loses(database: str, address: str) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from deploy import cli
 from shared.errors import Broken
+from shared.eventlog.postgres import MIGRATION
 from tests.support import boxes
 from tests.support.postgres import OWNER, server
 from tests.support.product import ROOT
@@ -62,7 +63,7 @@ def test_a_database_is_prepared_on_the_command_line(tmp_path: Path) -> None:
 
     assert isinstance(too_early.exception, Broken)
     assert too_early.exception.code == "log_not_migrated"
-    assert [(ended.exit_code, ended.stdout) for ended in done] == [(0, "log 0001\n")] * 2
+    assert [(ended.exit_code, ended.stdout) for ended in done] == [(0, f"log {MIGRATION}\n")] * 2
     assert pbxim(tmp_path, application, "events", "tail").exit_code == 0
 
 
