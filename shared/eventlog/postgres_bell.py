@@ -16,6 +16,7 @@ from shared.eventlog.postgres_pool import Connection, connect
 CHANNEL = "pbxim_log"
 _END_SECONDS = 5.0
 _POLL_SECONDS = 1.0  # A bell that never rings, or a server that is away, costs so much.
+_GAP_SECONDS = 0.01  # The first word is heard at once, those that follow it together.
 
 
 class Listener:
@@ -53,19 +54,22 @@ class Listener:
             self._ended.wait(_POLL_SECONDS)
 
     def _listen(self) -> None:
-        with contextlib.closing(connect(self._address)) as connection:
+        with (
+            contextlib.closing(connect(self._address)) as connection,
+            selectors.DefaultSelector() as either,  # select() knows no file above 1023.
+        ):
             with connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {self._channel}")
+            either.register(connection.fileno(), selectors.EVENT_READ)
+            either.register(self._wake, selectors.EVENT_READ)
             words: list[str] = []
             while not self._ended.is_set():
                 self._heard(words)  # Also at the beginning: something may have come before.
-                words = self._wait(connection)
+                self._ended.wait(_GAP_SECONDS)
+                either.select(_POLL_SECONDS)
+                words = self._said(connection)
 
-    def _wait(self, connection: Connection) -> list[str]:
-        with selectors.DefaultSelector() as either:  # select() knows no file above 1023.
-            either.register(connection.fileno(), selectors.EVENT_READ)
-            either.register(self._wake, selectors.EVENT_READ)
-            either.select(_POLL_SECONDS)
+    def _said(self, connection: Connection) -> list[str]:
         connection.poll()
         said = [word.payload for word in connection.notifies]
         connection.notifies.clear()
