@@ -51,7 +51,8 @@ class Gateway:
         if ground is None:
             return
         runtime = ground.runtime(_NAME)
-        self._progress.listen(self.settings.database or "", ground.clock)
+        services = [spec.name for spec in self._specs]
+        self._progress.listen(self.settings.database or "", ground.clock, services)
         if not self.settings.sandbox:
             refuse_demo(runtime.state)
         calls, status = Calls("client"), partial(self.status, ground.log)

@@ -1,7 +1,8 @@
 """How far the read models are, told from process to process (NOTIFY in the stores' database).
 
-A runner says so after each step and once a second; gateway and services hear it. A word that is
-lost costs a second. The stored checkpoints do not serve: they lag where nothing had to be written.
+A runner says so after each step and once a second. Those who are interested hear it: the gateway
+all runners, a service its own. A word that is lost costs a second. The stored checkpoints do not
+serve: they lag where nothing had to be written.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from shared.eventlog.postgres_pool import Connection, connect
 from shared.runtime import Progress
 
 _log = logging.logger("progress")
+# What a runner of several services says; one of a single service has a channel of its own.
 CHANNEL = "pbxim_progress"
 _AGAIN_SECONDS = 1.0
 _GAP_SECONDS = 0.01
@@ -30,6 +32,11 @@ _GAP_SECONDS = 0.01
 _PATIENT_SECONDS = 0.03
 _MOST_STREAMS = 60  # PostgreSQL takes 8,000 bytes.
 _OLD_SECONDS = 10.0
+
+
+def channel_of(service: str) -> str:
+    """Where the runner of that service alone says how far it is."""
+    return f"{CHANNEL}_{service}"
 
 
 class Word(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -51,6 +58,7 @@ class AnnouncingProgress(Progress):
         super().__init__()
         self._address = address
         self._service = service
+        self._channel = CHANNEL if "," in service else channel_of(service)
         self._shown: set[str] = set()
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -112,7 +120,7 @@ class AnnouncingProgress(Progress):
                 self._connection = connect(self._address)
             with self._connection.cursor() as cursor:
                 payload = msgspec.json.encode(word).decode()
-                cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
+                cursor.execute("SELECT pg_notify(%s, %s)", (self._channel, payload))
         except BaseException:
             self._hang_up()
             raise
@@ -133,10 +141,17 @@ class HeardProgress(Progress):
         self._last: dict[str, float] = {}
         self._listener: Listener | None = None
 
-    def listen(self, address: str, clock: BusinessClock) -> None:
-        """Begins to hear; ``clock`` learns the business time that the runners know of."""
+    def listen(self, address: str, clock: BusinessClock, services: Iterable[str] = ()) -> None:
+        """Begins to hear of these services, and of those that ``follow`` names; ``clock`` learns
+        the business time that their runners know of."""
         self._clock = clock
-        self._listener = Listener(address, self.heard, CHANNEL)
+        channels = (CHANNEL, *map(channel_of, services))
+        self._listener = Listener(address, self.heard, *channels)
+
+    def follow(self, service: str) -> None:
+        """Hears of this service, too."""
+        if self._listener is not None:
+            self._listener.add(channel_of(service))
 
     def heard(self, words: Sequence[str]) -> None:
         """Takes words over. One of a newer version that cannot be read is passed over."""

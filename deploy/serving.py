@@ -30,7 +30,10 @@ class Serving:
     def runtime(self, service: str) -> Runtime:
         """The surroundings of one service."""
         found = self.ground.runtime(service)
-        return found if self.progress else replace(found, progress=StoredProgress(found.views))
+        if self.progress is None:
+            return replace(found, progress=StoredProgress(found.views))
+        self.progress.follow(service)
+        return found
 
     def learn_time(self) -> None:
         """A test clock that was put forward is an event; without runners nobody tells us."""

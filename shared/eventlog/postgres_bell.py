@@ -20,20 +20,26 @@ _GAP_SECONDS = 0.01  # The first word is heard at once, those that follow it tog
 
 
 class Listener:
-    """Hears what other processes say on a channel, and calls ``heard`` with it at least once per
+    """Hears what other processes say on channels, and calls ``heard`` with it at least once per
     ``_POLL_SECONDS``, with nothing then: who missed a word, because the server was away, looks for
     himself. Words may come more than once."""
 
     def __init__(
-        self, address: str, heard: Callable[[Sequence[str]], None], channel: str = CHANNEL
+        self, address: str, heard: Callable[[Sequence[str]], None], *channels: str
     ) -> None:
         self._address = address
         self._heard = heard
-        self._channel = channel
+        self._channels = list(channels or (CHANNEL,))
         self._ended = threading.Event()
         self._wake, self._waker = os.pipe()
         self._thread = threading.Thread(target=self._run, name="log-bell", daemon=True)
         self._thread.start()
+
+    def add(self, channel: str) -> None:
+        """Hears this channel, too, from some milliseconds on."""
+        if channel not in self._channels:
+            self._channels.append(channel)
+            os.write(self._waker, b".")
 
     def close(self) -> None:
         """Ends the thread and its connection."""
@@ -58,15 +64,19 @@ class Listener:
             contextlib.closing(connect(self._address)) as connection,
             selectors.DefaultSelector() as either,  # select() knows no file above 1023.
         ):
-            with connection.cursor() as cursor:
-                cursor.execute(f"LISTEN {self._channel}")
             either.register(connection.fileno(), selectors.EVENT_READ)
             either.register(self._wake, selectors.EVENT_READ)
             words: list[str] = []
+            listened: list[str] = []
             while not self._ended.is_set():
+                for channel in self._channels[len(listened) :]:
+                    with connection.cursor() as cursor:
+                        cursor.execute(f"LISTEN {channel}")
+                    listened.append(channel)
                 self._heard(words)  # Also at the beginning: something may have come before.
                 self._ended.wait(_GAP_SECONDS)
-                either.select(_POLL_SECONDS)
+                if any(key.fd == self._wake for key, _ in either.select(_POLL_SECONDS)):
+                    os.read(self._wake, 100)
                 words = self._said(connection)
 
     def _said(self, connection: Connection) -> list[str]:

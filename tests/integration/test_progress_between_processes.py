@@ -142,3 +142,35 @@ def test_speaking_and_hearing_go_on_when_the_server_cut_them_off(
     said.report({"orders": 2})
 
     assert heard.wait_for(["orders"], 2, SECONDS)
+
+
+@pytest.fixture
+def alone(address: str) -> Iterator[AnnouncingProgress]:
+    """What a runner of one service says."""
+    progress = AnnouncingProgress(address, "routing")
+    progress.start()
+    yield progress
+    progress.close()
+
+
+def test_a_runner_of_one_service_is_heard_by_those_who_follow_it(
+    alone: AnnouncingProgress, said: AnnouncingProgress, heard: HeardProgress
+) -> None:
+    alone.report({"routes": 4})
+    said.report({"orders": 9})
+    assert heard.wait_for(["orders"], 9, SECONDS)
+    assert heard.position(["routes"]) == 0, "nobody here wants to know"
+
+    heard.follow("routing")
+    assert heard.wait_for(["routes"], 4, SECONDS)
+
+
+def test_a_gateway_hears_the_services_it_was_told_of(
+    alone: AnnouncingProgress, address: str, clock: BusinessClock
+) -> None:
+    progress = HeardProgress()
+    progress.listen(address, clock, ["orders", "routing"])
+    alone.report({"routes": 4})
+
+    assert progress.wait_for(["routes"], 4, SECONDS)
+    progress.close()
