@@ -15,13 +15,13 @@ from tests.faults.distributed.disk import DatabaseDisk
 from tests.faults.distributed.judge import Judge
 from tests.faults.distributed.load import Load
 from tests.faults.distributed.run import Row, Run, play, prepare
-from tests.faults.distributed.scenarios import BITING, ON_A_SMALL_DISK, ORDER
+from tests.faults.distributed.scenarios import BITING, ON_A_SMALL_DISK, ON_ITS_OWN, ORDER
 from tests.faults.distributed.system import System
 from tests.faults.distributed.table import table
 
 _CUSTOMERS = 16
 _GOAL = 10_000
-ALL = [*ORDER, *BITING, *ON_A_SMALL_DISK]
+ALL = [*ORDER, *BITING, *ON_A_SMALL_DISK, *ON_ITS_OWN]
 
 
 def _arguments() -> argparse.Namespace:
@@ -36,24 +36,29 @@ def _arguments() -> argparse.Namespace:
 def play_all(
     folder: Path, names: list[str], seed: int, *, short: bool, customers: int = _CUSTOMERS
 ) -> list[Row]:
-    """Plays scenarios one after the other: most on one system, those with a small disk each on one
-    of its own."""
-    usual = [name for name in names if name not in ON_A_SMALL_DISK]
+    """Plays scenarios one after the other: most on one system, those of ``alone`` each on one of
+    its own."""
+    alone = [name for name in names if name in {**ON_A_SMALL_DISK, **ON_ITS_OWN}]
+    usual = [name for name in names if name not in alone]
     rows: list[Row] = []
     if usual:
         system = System(folder / "system", together=short)
         rows += _play_on(system, usual, seed, short=short, customers=customers)
-    for n, name in enumerate(name for name in names if name in ON_A_SMALL_DISK):
-        disk = DatabaseDisk.mounted()
-        try:
-            system = System(folder / name, together=True)
-            disk.take(system.up)
-            rows += _play_on(
-                system, [name], seed + 500 + n, short=short, customers=customers, disk=disk
-            )
-        finally:
-            disk.unmount()
+    for n, name in enumerate(alone):
+        rows += _play_alone(folder / name, name, seed + 500 + n, short=short, customers=customers)
     return rows
+
+
+def _play_alone(folder: Path, name: str, seed: int, *, short: bool, customers: int) -> list[Row]:
+    system = System(folder, together=True)
+    disk = DatabaseDisk.mounted() if name in ON_A_SMALL_DISK else None
+    try:
+        if disk is not None:
+            disk.take(system.up)
+        return _play_on(system, [name], seed, short=short, customers=customers, disk=disk)
+    finally:
+        if disk is not None:
+            disk.unmount()
 
 
 def _play_on(
@@ -84,7 +89,7 @@ def _play_on(
 
 
 def _play_one(name: str, judge: Judge, load: Load, run: Run, seed: int) -> Row:
-    found, noticed = BITING.get(name) or ({**ORDER, **ON_A_SMALL_DISK}[name], "")
+    found, noticed = BITING.get(name) or ({**ORDER, **ON_A_SMALL_DISK, **ON_ITS_OWN}[name], "")
     row = play(name, found, judge, load, run, seed)
     if noticed:
         row.bites = bool(getattr(row.verdict, noticed))

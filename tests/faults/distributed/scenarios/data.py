@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 import uuid
+from http.client import HTTPException
 from pathlib import Path
 
 import psycopg2
@@ -19,6 +20,7 @@ from tests.faults.distributed.run import Run
 from tests.faults.distributed.scenarios.poison import new_event
 from tests.faults.distributed.system import until
 
+_READERS = {"orders", "numbers", "stock", "charges", "policy:orders", "policy:inventory"}
 _KIND = "FaultsNoted"
 _SECONDS = 240
 
@@ -95,6 +97,39 @@ def restored(run: Run) -> None:
         run.system.resume(name)
     run.since = run.system.listening()
     run.notes.append(f"dumped {dump.stat().st_size >> 10} kB, restored beside {place.name}")
+
+
+def older_log(run: Run) -> None:
+    """The log alone is put back to an earlier state, under read models and checkpoints that know
+    more: whoever reads it has to refuse. What came since is lost, so nothing else is judged."""
+    run.judged = False
+    dump = run.system.folder / "older"
+    _tool(
+        "pg_dump", f"--dbname={_address(run)}", "--format=custom", "--schema=log", f"--file={dump}"
+    )
+    time.sleep(8)
+    run.load.stop()
+    names = [name for name in run.system.names if name != "payments"]
+    for name in names:
+        run.system.halt(name)
+    with contextlib.closing(psycopg2.connect(_address(run))) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("DROP SCHEMA log CASCADE")
+    _tool("pg_restore", f"--dbname={_address(run)}", "--exit-on-error", str(dump))
+    for name in names:
+        run.system.resume(name)
+    run.system.listening()
+    refusing = _READERS - set(_standing(run))
+    until(lambda: set(_standing(run)) >= _READERS, 60, f"all refuse, also {refusing}")
+    run.notes.append(f"{len(_standing(run))} consumers refuse the older log")
+
+
+def _standing(run: Run) -> list[str]:
+    try:
+        consumers = run.load.probe.client.get("/readyz").body["consumers"]
+    except (OSError, HTTPException, KeyError, TypeError):
+        return []
+    return [n for n, c in consumers.items() if "missing or another one" in (c["failure"] or "")]
 
 
 def _address(run: Run) -> str:

@@ -15,8 +15,11 @@ def rolling_restart(run: Run) -> None:
     for name in run.system.names:
         began = time.monotonic()
         since = run.system.restart(name)
+        if run.short:
+            run.since = since
+            continue
         run.useful(since)
-        left = (1.0 if run.short else _EVERY_SECONDS) - (time.monotonic() - began)
+        left = _EVERY_SECONDS - (time.monotonic() - began)
         if left > 0:
             time.sleep(left)
 
