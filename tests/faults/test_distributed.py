@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.distributed.__main__ import play_all
+from tests.faults.distributed.player import Player
 from tests.faults.distributed.table import table
 
 # In this order: processes, servers, a deployment, two of each, and one with a protection off.
@@ -19,7 +19,7 @@ SHORT = ["fail-points", "rolling-restart", "broker-kill", "database-kill", "no-p
 def test_whatever_dies_nothing_is_lost_or_doubled_and_without_its_key_a_card_is_charged_twice(
     tmp_path: Path,
 ) -> None:
-    rows = play_all(tmp_path, SHORT, seed=7, short=True, customers=4)
+    rows = Player(tmp_path, seed=7, short=True, customers=4).play(SHORT)
     print(table(rows, head=True, total=True))
 
     found = {row.name: row.verdict for row in rows}

@@ -36,6 +36,20 @@ _ENVIRONMENT = {
 }
 
 
+class _Transport(SupervisorTransport):  # type: ignore[misc]  # It ships no types.
+    """supervisor's own, which would wait for an answer without end."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(None, None, f"unix://{place}")
+        self._made, self._get_connection = self._get_connection, self._limited
+
+    def _limited(self) -> Any:
+        connection = self._made()
+        connection.connect()
+        connection.sock.settimeout(_UP_SECONDS)
+        return connection
+
+
 def _parsed(text: str) -> dict[str, dict[str, str]]:
     parser = configparser.RawConfigParser(strict=True, delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment, method-assign]
@@ -241,7 +255,7 @@ class System:
 
     @contextlib.contextmanager
     def _control(self) -> Iterator[Any]:
-        transport = SupervisorTransport(None, None, f"unix://{self.up / 'control'}")
+        transport = _Transport(self.up / "control")
         proxy = ServerProxy("http://127.0.0.1", transport=transport)
         try:
             yield proxy.supervisor
