@@ -23,6 +23,7 @@ ORDER: dict[str, Scenario] = {
     "all-at-once": killing.all_at_once,
     "frozen": stopping.frozen,
     "two-of-each": doubled.two_of_each,
+    "stand-by": doubled.stand_by,
     "broker-kill": servers.broker_killed,
     "broker-away": servers.broker_away,
     "memory-alarm": servers.memory_alarm,
