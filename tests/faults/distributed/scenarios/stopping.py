@@ -25,8 +25,8 @@ def rolling_restart(run: Run) -> None:
 
 
 def frozen(run: Run) -> None:
-    """Services, runners, relay and gateway stand still for longer than three heartbeats, and go on
-    as if nothing had been."""
+    """A service, a runner and the relay stand still for a minute (three heartbeats of the relay's
+    link to the broker, one of the service's), and go on as if nothing had been."""
     names = ["runners", "services"] if run.system.together else ["orders", "inventory-runner"]
     for name in [*names, "relay"]:
         run.system.signal(name, signal.SIGSTOP)
