@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import select
 
-from bench.stock import Shelf, file_blocks, more_blocks, shelves
+from bench import commands
+from bench.commands import Buyer
+from bench.stock import Shelf, shelves
 from bench.writing import Told, Writer
 from deploy.assembly import Assembly, assemble
 from deploy.ground import all_specs
 from services.billing.domain import account as accounts
 from services.billing.domain import charge as charges
 from services.billing.messages import (
-    AddPaymentMethod,
-    OpenAccount,
     RecordChargeSucceeded,
-    RequestCharge,
 )
 from services.billing.policies import charge_id_of
 from services.inventory.domain import block as blocks
@@ -38,7 +36,6 @@ from services.inventory.messages import (
     AllocateNumber,
     AskHold,
     HeldLine,
-    HoldNumber,
     Item,
     PinHold,
     RecordAllocated,
@@ -49,11 +46,8 @@ from services.inventory.projections import taken
 from services.orders.domain import order as orders
 from services.orders.domain import tenure as tenures
 from services.orders.messages import (
-    BeginTenure,
     DescribeNumber,
     FulfilOrder,
-    OrderReserved,
-    PlaceOrder,
     RecordPaid,
     ReserveOrder,
 )
@@ -72,14 +66,6 @@ _TOGETHER = 16  # Purchases that run at the same time, so that their events inte
 _PER_HOLD = 50
 _LABELS = (("vip",), ("support", "inbound"), ())
 _FAR = timedelta(days=3650)
-
-
-@dataclass(frozen=True, slots=True)
-class Buyer:
-    """An account with a card."""
-
-    account_id: str
-    card_id: str
 
 
 def settings_of(folder: Path) -> config.Settings:
@@ -115,8 +101,8 @@ class Filler:
         """Opens accounts, each with a card."""
         for n in range(count):
             buyer = Buyer(random_id("acct"), random_id("pm"))
-            self._writer.do(accounts.AGGREGATE, _opening(buyer, n))
-            self._writer.do(accounts.AGGREGATE, _card(buyer, n))
+            self._writer.do(accounts.AGGREGATE, commands.opening(buyer, n))
+            self._writer.do(accounts.AGGREGATE, commands.card(buyer, n))
             self.buyers.append(buyer)
         self._writer.flush()
 
@@ -216,7 +202,7 @@ class Filler:
         )
         self._writer.do(holds.AGGREGATE, self._asking(buyer, hold_id, line))
         for number in wanted:
-            self._writer.do(numbers.AGGREGATE, _holding(number, block, hold_id, buyer))
+            self._writer.do(numbers.AGGREGATE, commands.holding(number, block, hold_id, buyer))
         self._writer.do(holds.AGGREGATE, RecordHeld(hold_id=hold_id, lines=(line,), missing=()))
         return line
 
@@ -233,7 +219,7 @@ class Filler:
 
     def _pay(self, buyer: Buyer, quote_id: str, order_id: str, line: HeldLine) -> Told:
         do, charge_id = self._writer.do, charge_id_of(order_id)
-        placed = do(orders.AGGREGATE, _placing(buyer, quote_id, order_id))
+        placed = do(orders.AGGREGATE, commands.placing(buyer, quote_id, order_id))
         pin = PinHold(
             hold_id=quote_id,
             account_id=buyer.account_id,
@@ -244,7 +230,9 @@ class Filler:
         pinned = do(holds.AGGREGATE, pin, placed)
         reserve = ReserveOrder(order_id=order_id, lines=(line,), missing=())
         reserved = do(orders.AGGREGATE, reserve, pinned)
-        asked = do(charges.AGGREGATE, _charging(buyer, charge_id, reserved.events[0]), reserved)
+        asked = do(
+            charges.AGGREGATE, commands.charging(buyer, charge_id, reserved.events[0]), reserved
+        )
         intent = random_id("pi")
         record = RecordChargeSucceeded(
             charge_id=charge_id, provider_id=intent, receipt_url=f"http://127.0.0.1/{intent}"
@@ -278,7 +266,9 @@ class Filler:
     def _fulfil(self, buyer: Buyer, order_id: str, line: HeldLine, allocated: Told) -> None:
         made: tuple[AllocatedNumber, ...] = allocated.events[0].numbers
         begun = [
-            self._writer.do(tenures.AGGREGATE, _beginning(buyer, order_id, line, one), allocated)
+            self._writer.do(
+                tenures.AGGREGATE, commands.beginning(buyer, order_id, line, one), allocated
+            )
             for one in made
         ]
         fulfil = FulfilOrder(order_id=order_id, numbers=made, refused=(), refund_id="ref_none")
@@ -302,126 +292,3 @@ class Filler:
         labels = self._chance.choice(_LABELS)
         label = ChangeLabels(num_id=one.num_id, account_id=buyer.account_id, labels=labels)
         self._writer.do(routes.AGGREGATE, label)
-
-
-def _opening(buyer: Buyer, n: int) -> OpenAccount:
-    return OpenAccount(
-        account_id=buyer.account_id,
-        name=f"Company {n}",
-        email=f"company{n}@example.com",
-        country="US",
-        time_zone="America/New_York",
-        currency="USD",
-    )
-
-
-def _card(buyer: Buyer, n: int) -> AddPaymentMethod:
-    return AddPaymentMethod(
-        account_id=buyer.account_id,
-        payment_method_id=buyer.card_id,
-        provider_id=f"pm_bench{n}",
-        provider_customer=f"cus_bench{n}",
-        brand="visa",
-        last4="4242",
-        exp_month=12,
-        exp_year=2034,
-    )
-
-
-def _holding(number: str, block: StockBlock, hold_id: str, buyer: Buyer) -> HoldNumber:
-    return HoldNumber(
-        number=number,
-        block_id=block.block_id,
-        offer_id=block.offer_id,
-        terms=block.terms,
-        hold_id=hold_id,
-        account_id=buyer.account_id,
-    )
-
-
-def _placing(buyer: Buyer, quote_id: str, order_id: str) -> PlaceOrder:
-    return PlaceOrder(
-        order_id=order_id,
-        account_id=buyer.account_id,
-        kind="purchase",
-        hold_id=quote_id,
-        items=(),
-        strategy="all_or_nothing",
-        payment_method_id=buyer.card_id,
-        usage=None,
-        end_user=None,
-        document_ids=(),
-    )
-
-
-def _charging(buyer: Buyer, charge_id: str, reserved: OrderReserved) -> RequestCharge:
-    return RequestCharge(
-        charge_id=charge_id,
-        account_id=buyer.account_id,
-        order_id=reserved.order_id,
-        amount=reserved.amount,
-        payment_method_id=buyer.card_id,
-        provider_customer="cus_bench",
-        provider_method="pm_bench",
-    )
-
-
-def _beginning(buyer: Buyer, order_id: str, line: HeldLine, one: AllocatedNumber) -> BeginTenure:
-    return BeginTenure(
-        num_id=one.num_id,
-        number=one.number,
-        account_id=buyer.account_id,
-        order_id=order_id,
-        offer_id=line.offer_id,
-        place=line.place,
-        terms=line.terms,
-        origin="purchased",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much is filled in: purchases of the usual folder, numbers of the wide one, events of the
-    long one."""
-
-    purchases: int = 20_000
-    numbers: int = 2_000_000
-    events: int = 500_000
-    accounts: int = 200
-
-
-QUICK = Sizes(purchases=1_000, numbers=250_000, events=60_000, accounts=20)
-SHARE = 0.3  # Of all numbers: taken.
-
-
-def fill_usual(folder: Path, sizes: Sizes) -> None:
-    """The stock of the project's file, 30 % of it taken, most of it by purchases."""
-    stock, filler = file_blocks(), Filler(folder)
-    filler.add_accounts(sizes.accounts)
-    filler.add_stock(stock)
-    filler.hold(filler.buy(sizes.purchases, stock, SHARE))
-    filler.build_views()
-    filler.close()
-
-
-def fill_wide(folder: Path, sizes: Sizes) -> None:
-    """Of a usual folder: up to so many numbers, 30 % taken."""
-    known, filler = file_blocks(), Filler(folder, "wide")
-    have = sum(block.count for block in known)
-    stock = more_blocks(known, sizes.numbers - have, "wide")
-    filler.add_accounts(sizes.accounts)
-    filler.add_stock(stock)
-    filler.hold_share(stock, SHARE)
-    filler.build_views()
-    filler.close()
-
-
-def fill_long(folder: Path, sizes: Sizes) -> None:
-    """Of a usual folder: at least so many events. The views are not built."""
-    filler = Filler(folder, "long")
-    filler.add_accounts(sizes.accounts)
-    log = filler.assembly.runtime.application.log
-    while (left := sizes.events - log.head()) > 0:
-        filler.build_views()
-        filler.buy(max(1, left // 16), file_blocks(), SHARE)
-    filler.close()

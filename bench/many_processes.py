@@ -15,7 +15,8 @@ from typing import Any
 
 import psycopg2
 
-from bench.filling import SHARE, Filler, environment
+from bench.filling import Filler, environment
+from bench.folders import SHARE
 from bench.machine import cpu_seconds, pss_mb
 from bench.product import ROOT, Product
 from bench.report import check
@@ -117,6 +118,13 @@ def fill(data: Path, purchases: int, accounts: int) -> None:
         filler.close()
 
 
+def _complaints(said: Path) -> str:
+    """What the processes logged as errors, with the lines that follow: it is gone afterwards."""
+    lines = said.read_text(errors="replace").splitlines()
+    found = [n for n, line in enumerate(lines) if "[error" in line][:3]
+    return "\n".join(line for n in found for line in lines[n : n + 60])
+
+
 @contextmanager
 def many_processes(run: Run) -> Iterator[ManyProcesses]:
     """The system on a filled log; nothing of it is left afterwards."""
@@ -127,6 +135,9 @@ def many_processes(run: Run) -> Iterator[ManyProcesses]:
         try:
             product.settled()
             yield product
+        except BaseException:
+            print(_complaints(data.parent / f"{data.name}.log"), file=sys.stderr)
+            raise
         finally:
             product.stop()
     finally:

@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.filling import SHARE, Buyer, Filler
+from bench.commands import Buyer
+from bench.filling import Filler
+from bench.folders import SHARE
 from bench.machine import median, quantile
 from bench.product import Product, running
 from bench.report import Figure, check

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
 from bench import library
-from bench.filling import SHARE, Filler
+from bench.filling import Filler
+from bench.folders import SHARE
 from bench.machine import watch
 from bench.many_processes import settings_for
 from bench.postgres_log import say

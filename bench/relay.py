@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 
 from kombu import Connection, Exchange, Queue
 
-from bench.filling import SHARE, Filler
+from bench.filling import Filler
+from bench.folders import SHARE
 from bench.many_processes import settings_for
 from bench.report import Figure, check
 from bench.run import Run

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.filling import QUICK, Sizes, fill_long, fill_usual, fill_wide
+from bench.folders import QUICK, Sizes, fill_long, fill_usual, fill_wide
 
 _FILLED: dict[str, tuple[str | None, Callable[[Path, Sizes], None]]] = {
     "usual": (None, fill_usual),
