@@ -23,7 +23,8 @@ from deploy.demo import write_private
 from deploy.ground import make_folder
 from deploy.payments import keys_of
 from deploy.up.plan import Program, programs
-from deploy.up.servers import Servers, is_taken, write_secret
+from deploy.up.ports import is_taken
+from deploy.up.servers import Servers, write_secret
 from deploy.up.supervisor import ROOT, configuration
 from shared import config
 from shared.config import Settings

@@ -10,13 +10,13 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from deploy.demo import write_private
 from deploy.up.plan import SERVERS, Program
+from deploy.up.ports import free_ports, is_taken
 from shared.refusals import refusal
 
 _LEAST = 15
@@ -49,7 +49,8 @@ class Servers:
     def port(self, name: str) -> int:
         """A free port for something, the same one at every start."""
         if name not in self._known:
-            (self._known[name],) = _free_ports(1)
+            others = [found for found in self._known.values() if isinstance(found, int)]
+            (self._known[name],) = free_ports(1, others)
             write_private(self._path, self._known)
         return int(self._known[name])
 
@@ -130,7 +131,7 @@ class Servers:
             name: secrets.token_hex(16)
             for name in ("postgres", "pbxim_owner", "pbxim", "broker", "cookie")
         }
-        made |= dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        made |= dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
         if os.geteuid() == 0:
             made["postgres_place"] = str(_ELSEWHERE / f"up-{secrets.token_hex(8)}")
         write_private(self._path, made)
@@ -201,20 +202,3 @@ def write_secret(path: Path, text: str, mode: int = 0o600) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, mode), "w") as file:
         file.write(text)
-
-
-def is_taken(host: str, port: int) -> bool:
-    """Whether somebody listens there."""
-    try:
-        socket.create_server((host, port)).close()
-    except OSError:
-        return True
-    return False
-
-
-def _free_ports(count: int) -> list[int]:
-    with_them = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in with_them]
-    for one in with_them:
-        one.close()
-    return ports

@@ -20,15 +20,11 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from deploy.up.ports import free_ports
+
 ROOT = Path(__file__).parents[2]
 REAL = os.environ.get("PBXIM_TEST_KURRENTDB", "")
 _SECONDS = 30
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Server:
@@ -37,7 +33,7 @@ class Server:
     def __init__(self) -> None:
         memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")
         self.folder = Path(tempfile.mkdtemp(prefix="pbxim-kurrentdb-", dir=memory))
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         self.start()
         atexit.register(self.remove)
 

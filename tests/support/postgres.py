@@ -12,7 +12,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import psycopg2
 
+from deploy.up.ports import free_ports
 from tests.support.children import runs
 
 LEAST = 15
@@ -58,12 +58,6 @@ def binaries() -> Path:
     return max(found, key=lambda path: int(path.parts[-2]))
 
 
-def _free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def _unprivileged(*, dies_with_us: bool) -> list[str]:
     """PostgreSQL refuses to be run by root."""
     command = ["setpriv", *(["--pdeathsig", "QUIT"] if dies_with_us else [])]
@@ -78,7 +72,7 @@ class Server:
     def __init__(self, settings: tuple[str, ...] = _QUICK, place: str | None = None) -> None:
         memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")
         self.folder = Path(tempfile.mkdtemp(prefix="pbxim-pg-", dir=place or memory))
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         self._settings = settings
         self._made: list[str] = []
         self._stores: list[str] = []

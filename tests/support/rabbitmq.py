@@ -11,12 +11,12 @@ import functools
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.up.ports import free_ports
 from tests.support.children import Output, runs
 
 _DEBIAN = "/usr/lib/rabbitmq/bin/rabbitmq-server"
@@ -28,10 +28,8 @@ _GONE_SECONDS = 10.0
 
 def free_port() -> int:
     """A port of this machine that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    (port,) = free_ports(1)
+    return port
 
 
 @dataclass

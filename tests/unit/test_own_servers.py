@@ -46,3 +46,18 @@ def test_for_others_than_root_it_lies_in_the_folder(
     monkeypatch.setattr("os.geteuid", lambda: 1000)
 
     assert Servers(tmp_path).postgres_place == tmp_path / "postgresql"
+
+
+def test_every_port_is_another_one_and_none_that_the_system_gives_to_connections(
+    tmp_path: Path,
+) -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+    ports = [Servers(tmp_path).port(f"health:{n}") for n in range(50)]
+
+    known = json.loads((tmp_path / "servers.json").read_text())
+    all_of_them = [found for found in known.values() if isinstance(found, int)]
+    assert set(ports) < set(all_of_them)
+    assert len(set(all_of_them)) == len(all_of_them) == 54
+    assert all(1024 < port < first for port in all_of_them)
+    assert [Servers(tmp_path).port(f"health:{n}") for n in range(50)] == ports
