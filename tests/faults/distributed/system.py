@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
@@ -21,6 +22,7 @@ from deploy.payment_sandbox.book import Book
 from deploy.up.servers import Servers
 from shared.eventlog.postgres_pool import Connection, connect
 from tests.support.product import Product
+from tests.support.rabbitmq import free_port
 
 SERVICES = ("inventory", "orders", "routing", "porting", "billing", "clock")
 RUNNERS = tuple(f"{name}-runner" for name in SERVICES if name != "clock")
@@ -214,15 +216,21 @@ class System:
             if weakness:
                 module = f"{_WEAKENED} {weakness} {module}"
             section["command"] = f"{python} -m {module}"
-            section["environment"] = section["environment"].replace(
+            told_it = section["environment"].replace(
                 f'PBXIM_PROCESS="{like}"', f'PBXIM_PROCESS="{name}"'
             )
+            health = f'PBXIM_HEALTH="127.0.0.1:{free_port()}"'
+            section["environment"] = re.sub(r'PBXIM_HEALTH="[^"]*"', health, told_it)
             told[f"program:{name}"] = section
             told[f"group:more-{name}"] = {"programs": name, "priority": "40"}
             return _written(told)
 
         self.configure(change)
-        return self.back(name, 0)
+        until(lambda: self._state(name) == "RUNNING", _UP_SECONDS, f"{name} keeps running")
+        return time.monotonic()
+
+    def _state(self, name: str) -> str:
+        return next((str(one["statename"]) for one in self._all() if one["name"] == name), "")
 
     def remove(self, name: str) -> None:
         """Ends one that was added."""

@@ -42,10 +42,11 @@ def unfenced(run: Run) -> None:
         run.system.halt(name)
         for n in "12":
             run.system.add(f"{name}-{n}", name, "nolock,nofence")
-    for _ in range(4):
-        time.sleep(3)
-        for n in "12":
-            _pause(run, [f"{name}-{n}" for name in _runners(run)], 1.5)
+    views = _runners(run)[0]  # The one that counts what is left of offers.
+    for _ in range(6):
+        for n in "12":  # What one has shown meanwhile, the other one shows again.
+            _pause(run, [f"{views}-{n}"], 3)
+            time.sleep(1)
     for name in _runners(run):
         for n in "12":
             run.system.remove(f"{name}-{n}")
