@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser.people import invite
+from tests.support.product import Product
 
 pytestmark = pytest.mark.browser
 ASK_NOW = "document.dispatchEvent(new Event('visibilitychange'))"
@@ -17,6 +18,12 @@ LISTEN = """() => {
     const note = () => { if (place.textContent) window.said.push(place.textContent); };
     new MutationObserver(note).observe(place, { childList: true });
 }"""
+
+
+@pytest.fixture
+def product(embedded: Product) -> Product:
+    """One runtime will do: the pages come from the same code."""
+    return embedded
 
 
 @pytest.fixture

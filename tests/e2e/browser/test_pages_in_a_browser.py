@@ -6,8 +6,15 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser.people import PASSWORD, check_out, invite, mail_to
+from tests.support.product import Product
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def product(embedded: Product) -> Product:
+    """One runtime will do: the pages come from the same code."""
+    return embedded
 
 
 def test_filters_stand_in_the_address_and_back_goes_back(person, visit):
