@@ -19,8 +19,8 @@ run: setup-run  ## Start the whole system on this machine, in sandbox mode (Ctrl
 
 up: export PBXIM_MODE ?= sandbox
 up: setup-run  ## Start the distributed system: own PostgreSQL and RabbitMQ, every service a process.
-	@[ -n "$$PBXIM_DATABASE" ] || scripts/servers.sh
-	@[ -n "$$PBXIM_AMQP" ] || scripts/rabbitmq.sh
+	@[ -n "$$PBXIM_DATABASE$$PBXIM_DATABASE_FILE" ] || scripts/servers.sh
+	@[ -n "$$PBXIM_AMQP$$PBXIM_AMQP_FILE" ] || scripts/rabbitmq.sh
 	@exec $(VENV)/python -m deploy.up up
 
 down:  ## End what `make up` started.

@@ -16,7 +16,7 @@ from shared.refusals import refusal
 
 T = TypeVar("T")
 _AGAIN_SECONDS = 0.5
-_WAIT_FOR = frozenset({"log_not_migrated", "state_not_migrated"})
+_WAIT_FOR = frozenset({"log_not_migrated"})  # Somebody is about to.
 
 
 def settings_of(process: str, *needed: str) -> Settings:

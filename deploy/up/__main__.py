@@ -29,6 +29,7 @@ from deploy.up.supervisor import ROOT, configuration
 from shared import config
 from shared.config import Settings
 from shared.errors import PbxError
+from shared.sealing import load_key_file
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 _READY_SECONDS = 180.0
@@ -50,8 +51,14 @@ def up(*, together: Together = False) -> None:
         _say("pbxim: it runs already (make status, make down).")
         raise typer.Exit(1)
     _refuse_taken(settings, folder)
-    environment, servers = _environment(settings, folder)
-    own = programs(sandbox=settings.sandbox, together=together)
+    load_key_file(settings.key_file, create=settings.sandbox)  # Else several would make it at once.
+    environment, servers = told(settings, folder)
+    own = programs(
+        sandbox=settings.sandbox,
+        together=together,
+        own_database=settings.database is None,
+        own_payments=settings.stripe_secret_key is None,
+    )
     plan = [*servers, *(_watched(one, Servers(folder)) for one in own)]
     write_secret(folder / "environment", _as_shell(environment))
     file = folder / "supervisord.conf"
@@ -124,30 +131,32 @@ def _refuse_taken(settings: Settings, folder: Path) -> None:
         raise typer.Exit(1)
 
 
-def _environment(settings: Settings, folder: Path) -> tuple[dict[str, str], list[Program]]:
-    """What the processes are told, and the servers that have to be started for them."""
-    told = {k: v for k, v in config.environment().items() if k.startswith("PBXIM_")}
+def told(settings: Settings, folder: Path) -> tuple[dict[str, str], list[Program]]:
+    """What the processes are told, and the servers that have to be started for them: those that no
+    setting names, in itself or by a file."""
+    words = {k: v for k, v in config.environment().items() if k.startswith("PBXIM_")}
     servers, own = Servers(folder), []
-    if not told.get("PBXIM_DATABASE"):
+    if settings.database is None:
         own.append(servers.postgres())
-        told["PBXIM_DATABASE"] = servers.database()
-    told.setdefault("PBXIM_LOG", told["PBXIM_DATABASE"])
-    if not told.get("PBXIM_AMQP"):
+        words["PBXIM_DATABASE"] = servers.database()
+    if not words.get("PBXIM_LOG") and not words.get("PBXIM_LOG_FILE"):
+        words["PBXIM_LOG"] = settings.database or servers.database()
+    if settings.amqp is None:
         own += servers.rabbitmq()
-        told["PBXIM_AMQP"] = servers.broker
+        words["PBXIM_AMQP"] = servers.broker
     settings = replace(settings, port=settings.port or servers.port("http_port"))
-    told |= {
+    words |= {
         "PBXIM_MODE": settings.mode,
         "PBXIM_DATA": str(settings.data.resolve()),
         "PBXIM_HTTP": settings.base_url.removeprefix("http://"),
-        "PBXIM_LOG_JSON": told.get("PBXIM_LOG_JSON", "0"),
+        "PBXIM_LOG_JSON": words.get("PBXIM_LOG_JSON", "0"),
     }
     if settings.sandbox and not settings.stripe_secret_key:
         keys = keys_of(settings.data / "payment_sandbox")
         base = f"http://127.0.0.1:{servers.port('payments_port')}"
-        told |= {f"PBXIM_STRIPE_{name.upper()}": found for name, found in keys.items()}
-        told |= {"PBXIM_STRIPE_API_BASE": base, "PBXIM_STRIPE_SCRIPT_URL": f"{base}/v3/"}
-    return told, own
+        words |= {f"PBXIM_STRIPE_{name.upper()}": found for name, found in keys.items()}
+        words |= {"PBXIM_STRIPE_API_BASE": base, "PBXIM_STRIPE_SCRIPT_URL": f"{base}/v3/"}
+    return words, own
 
 
 def _as_shell(environment: dict[str, str]) -> str:
@@ -191,7 +200,7 @@ def _pass_on(child: subprocess.Popen[bytes]) -> None:
 
 def _greet(settings: Settings, url: str, child: subprocess.Popen[bytes]) -> None:
     began = time.monotonic()
-    while not (ready := _ready(url)) or not ready.get("ready"):
+    while not _ready(url).get("ready") or not _may_sign_in(settings):
         if child.poll() is not None or time.monotonic() > began + _READY_SECONDS:
             return
         time.sleep(_LOOK_SECONDS)
@@ -203,8 +212,12 @@ def _greet(settings: Settings, url: str, child: subprocess.Popen[bytes]) -> None
         "  Processes    make status",
     ]
     if settings.sandbox:
-        lines.append(f"  Signing in   see {settings.data / 'demo.json'} (also: pbxim demo)")
+        lines.append(f"  Signing in   see {settings.data / 'demo.json'}")
     _say("\n".join([*lines, "  Ctrl-C or make down ends it.", ""]))
+
+
+def _may_sign_in(settings: Settings) -> bool:
+    return not settings.sandbox or (settings.data / "demo.json").exists()
 
 
 def _processes(folder: Path) -> dict[str, str]:

@@ -28,12 +28,17 @@ class Program:
     quiet: bool = False
 
 
-def programs(*, sandbox: bool, together: bool) -> list[Program]:
+def programs(
+    *, sandbox: bool, together: bool, own_database: bool = True, own_payments: bool = True
+) -> list[Program]:
     """The product's own processes. ``together``: one for all services and one for all runners, for
-    small machines; else one each."""
+    small machines; else one each. Without an ``own_database`` its owner prepares it; without
+    ``own_payments`` the sandbox is used with keys of Stripe's."""
     names = [spec.name for spec in all_specs()]
-    found = [Program("migrate", (_PYTHON, "-m", "deploy.up.migrate"), ONCE, once=True)]
-    if sandbox:
+    found = []
+    if own_database:
+        found.append(Program("migrate", (_PYTHON, "-m", "deploy.up.migrate"), ONCE, once=True))
+    if sandbox and own_payments:
         found.append(Program("payments", (_PYTHON, "-m", "deploy.up.payments"), ONCE))
     clock = ["clock"] if sandbox else []
     groups = [[*names, *clock]] if together else [[name] for name in [*names, *clock]]
