@@ -31,6 +31,8 @@ _AGAIN_SECONDS = 1.0
 class OtherProcesses:
     """A ``Watched`` over the runners of all services."""
 
+    runs_on = True
+
     def __init__(self, serving: Serving, heard: HeardProgress) -> None:
         self._ground = serving.ground
         self._heard = heard

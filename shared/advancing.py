@@ -34,6 +34,7 @@ _log = logging.logger("clock")
 MOST = timedelta(days=3653)
 _MOST_LISTED = 100
 _MOST_COUNTED = 10_000  # At one instant.
+_AHEAD = timedelta(minutes=1)
 _MICRO = 1e-6
 _WAITING_SECONDS = 0.01
 JOBS = MetaData()
@@ -77,12 +78,18 @@ class Watched(Protocol):
     def standing(self) -> list[str]:
         """Consumers that an error has stopped."""
 
+    @property
+    def runs_on(self) -> bool:
+        """Whether their business time goes on while that of the advance is held."""
+
     def has_work(self) -> bool:
         """Whether an event is not yet consumed, or an effect is under way or could begin now."""
 
 
 class OwnProcess:
     """Everything runs in this process (embedded)."""
+
+    runs_on = False  # They read the very clock that is held.
 
     def __init__(
         self,
@@ -121,6 +128,8 @@ class Advancing:
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
         self._running: tuple[Job, Order] | None = None
+        self._soon: set[Due] = set()
+        self._set_at = runtime.machine.now()
         runtime.state.create(JOBS)
         self._give_up_interrupted()
 
@@ -137,6 +146,7 @@ class Advancing:
                 raise refusal("clock_busy")
             job = Job(job_id, now, to, now)
             self._save(job)
+            self._soon.clear()
             self._running = (job, order)
         _log.info("clock_advancing", actor=order.actor, to=to.isoformat(), job=job_id)
         return job
@@ -198,6 +208,7 @@ class Advancing:
 
     def _set(self, job: Job, order: Order, at: datetime) -> None:
         clock = self._runtime.clock
+        due = self._become_due(job, at)  # Looked up before: once the time is set, they are fired.
         wanted = at - self._runtime.machine.now()
         if wanted > clock.offset:
             seconds = wanted.total_seconds()
@@ -207,14 +218,24 @@ class Advancing:
             self._runtime.application.execute(replace(sibling, now=at))
             clock.learn(timedelta(seconds=seconds))
         clock.hold(at)
-        self._note(job, at)
-
-    def _note(self, job: Job, at: datetime) -> None:
-        found = (s.waiting(_MOST_COUNTED, job.reached, at) for s in self._schedulers)
-        due = sorted(d for of_one in found for d in of_one)
+        self._set_at = self._runtime.machine.now()
         job.happened += len(due)
         job.due += due[: _MOST_LISTED - len(job.due)]
         job.status, job.reached = "running", at
+
+    def _become_due(self, job: Job, at: datetime) -> list[Due]:
+        found = (s.waiting(_MOST_COUNTED, job.reached, at + _AHEAD) for s in self._schedulers)
+        known = {due for of_one in found for due in of_one} | self._fired_meanwhile(job)
+        self._soon = {due for due in known if due.at > at}
+        return sorted(known - self._soon)
+
+    def _fired_meanwhile(self, job: Job) -> set[Due]:
+        # Where business time runs on in other processes, what is due a moment after the last
+        # instant is fired, and gone from the view, before anybody asks what is due next.
+        if not self._watched.runs_on:
+            return set()
+        by_now = job.reached + (self._runtime.machine.now() - self._set_at)
+        return {due for due in self._soon if due.at <= by_now}
 
     def _end(self, job: Job, status: str, detail: str = "") -> None:
         job.status, job.detail = status, detail
