@@ -4,7 +4,6 @@ tried on a server that speaks the protocol and is none (``tests/support/kurrentd
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from shared.eventlog.kurrentdb import KurrentLog
 from shared.eventlog.kurrentdb_client import log_name
 from tests.contract.log_checks import PATIENCE, assert_in_order, everything, until
 from tests.contract.log_writer import append, entry, new_event
+from tests.support.children import frozen
 from tests.support.kurrentdb import Server, server
 
 ROOT = Path(__file__).parents[2]
@@ -203,13 +203,16 @@ def test_a_server_that_does_not_answer_is_given_up_in_time(other_server: Server)
     append(log, "order-1", 0, "a")
     wanted = entry("order-1", 1, "b")
 
-    other_server.signal(signal.SIGSTOP)
-    begin = time.monotonic()
-    for call in (lambda: log.append_batch([wanted]), log.head, lambda: log.read_stream("order-1")):
-        with pytest.raises(Unavailable, match="log_unavailable"):
-            call()
-    waited = time.monotonic() - begin
-    other_server.signal(signal.SIGCONT)
+    with frozen(other_server.pid):
+        begin = time.monotonic()
+        for call in (
+            lambda: log.append_batch([wanted]),
+            log.head,
+            lambda: log.read_stream("order-1"),
+        ):
+            with pytest.raises(Unavailable, match="log_unavailable"):
+                call()
+        waited = time.monotonic() - begin
     until(lambda: reachable(log))
 
     assert waited < 10

@@ -5,9 +5,13 @@ A pipe would hold a process up that nobody reads from, and a reader whose proces
 
 from __future__ import annotations
 
+import os
 import select
+import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -78,8 +82,29 @@ def status_of(
 
 def runs(pid: int) -> bool:
     """Whether a process, which need not be our child, still runs (Linux)."""
+    return _state(Path(f"/proc/{pid}")) not in {"", "Z"}
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Within it a process stands still, with all of its threads: after the signal the others work
+    on until one of them has had its turn to take it, which lasts on a busy machine."""
+    os.kill(pid, signal.SIGSTOP)
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        end = time.monotonic() + PATIENCE_SECONDS
+        while any(
+            _state(task) not in {"", "T", "Z"} for task in Path(f"/proc/{pid}/task").iterdir()
+        ):
+            assert time.monotonic() < end, f"{pid} does not stand still"
+            time.sleep(0.001)  # The kernel tells only a parent.
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _state(process: Path) -> str:
+    # A letter of proc(5); nothing when it is gone.
+    try:
+        return (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+        return ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -67,9 +66,10 @@ class Server:
         self._process.kill()
         self._process.wait(_SECONDS)
 
-    def signal(self, which: signal.Signals) -> None:
-        """SIGSTOP: it takes connections and answers nothing. SIGCONT: it goes on."""
-        self._process.send_signal(which)
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def remove(self) -> None:
         """Ends it, and takes its folder away."""

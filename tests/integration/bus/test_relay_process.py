@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from shared import failpoints
 from tests.integration.bus.listening import Listener, RelayProcess, Writer, several
+from tests.support.children import frozen
 from tests.support.rabbitmq import Broker, free_port
 
 pytestmark = pytest.mark.broker
@@ -87,9 +87,8 @@ def test_a_stopped_relay_does_no_harm_and_its_stand_by_takes_over_when_it_dies(
     stand_by = start()
     stand_by.said("relay_started")
 
-    os.kill(active.process.pid, signal.SIGSTOP)
-    writer.write(300)
-    os.kill(active.process.pid, signal.SIGCONT)
+    with frozen(active.process.pid):
+        writer.write(300)
     before = listener.heard(300)
     active.process.kill()
     stand_by.said("relay_active")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from deploy.rpc_client import RpcClient
 from shared.errors import Unavailable
 from tests.integration.bus.listening import Listener
 from tests.integration.bus.nameko_processes import Called, when_there
+from tests.support.children import frozen
 from tests.support.rabbitmq import Broker, free_port
 from tests.support.worlds import context
 
@@ -43,21 +43,17 @@ def test_a_broker_that_is_not_there_is_unavailable() -> None:
 def test_a_broker_that_hangs_costs_a_call_its_time_and_no_more(
     called: Called, broker: Broker
 ) -> None:
-    client = RpcClient(called.uri, size=2, seconds=0.5)
-    client.call("odd", "echo", context(), thing=1)
     took = []
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-        for _ in range(2):  # With the link that is there, and with one that has to be made.
-            began = time.monotonic()
-            with pytest.raises(Unavailable):
-                client.call("odd", "echo", context(), thing=2)
-            took.append(time.monotonic() - began)
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)
+    with closing(RpcClient(called.uri, size=2, seconds=0.5)) as client:
+        client.call("odd", "echo", context(), thing=1)
+        with frozen(broker.pid):
+            for _ in range(2):  # With the link that is there, and with one that has to be made.
+                began = time.monotonic()
+                with pytest.raises(Unavailable):
+                    client.call("odd", "echo", context(), thing=2)
+                took.append(time.monotonic() - began)
+        answer = when_there(lambda: client.call("odd", "echo", context(), thing=3))
 
-    answer = when_there(lambda: client.call("odd", "echo", context(), thing=3))
-    client.close()
     assert max(took) < 2.5
     assert answer["thing"] == 3
 
