@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from shared.eventlog import EventLog
 ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 20.0  # Of a machine that does other things, too; alone it takes one.
+_ABORTED_SECONDS = 5.0
 _SLOWER = 2  # The distributed system: a dozen processes, on a machine that runs other tests, too.
 
 
@@ -130,7 +132,7 @@ class Product:
 
     def _environment(self) -> dict[str, str]:
         ours = {"PBXIM_MODE": "sandbox", "PBXIM_HTTP": "127.0.0.1:0", "PBXIM_DATA": str(self.data)}
-        return ours | self.environment
+        return ours | {"PYTHONFAULTHANDLER": "1"} | self.environment
 
     def events(self) -> EventLog:
         """The event log, beside the product that runs."""
@@ -196,9 +198,17 @@ class Product:
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self._say_where()
             raise AssertionError(f"it did not end in {seconds} s:\n{self.log()}") from None
         return time.monotonic() - began
+
+    def _say_where(self) -> None:
+        # Ends it, and what all its threads were at is in its log.
+        assert self.process is not None
+        self.process.send_signal(signal.SIGABRT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_ABORTED_SECONDS)
+        self.kill()
 
     def forget(self) -> None:
         """Takes the database away that lies elsewhere. Nothing of it may run any more."""
