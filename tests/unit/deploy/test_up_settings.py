@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.up.__main__ import told
 from deploy.up.plan import programs
+from deploy.up.told import told
 from shared import config
 
 DATABASE, BROKER = "postgresql://pbxim@127.0.0.1/numbers", "amqp://u:p@127.0.0.1/"
