@@ -6,11 +6,9 @@ seconds; a kill -9 at any point loses nothing (tests/faults).
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
-from types import FrameType
 
 from deploy.assembly import Assembly, assemble
 from deploy.demo import prepare_demo, refuse_demo
@@ -19,6 +17,7 @@ from deploy.interpreter import tune_interpreter
 from deploy.metrics import Calls, Measured, of_runtime, together
 from deploy.payment_sandbox.process import SandboxProcess
 from deploy.payments import start_payments
+from deploy.processes import told_to_stop, wait_for
 from deploy.web import Web, start_mails, start_renewing
 from services import gateway
 from services.gateway import idempotency
@@ -81,13 +80,12 @@ def main() -> None:
     logging.set_up(settings.log_level, as_json=settings.log_json)
     otlp.start(settings.otlp, "embedded")
     failpoints.arm(settings.failpoint)
-    stopping = threading.Event()
-    _on_signals(stopping)
+    stopping = told_to_stop()
     embedded = Embedded(settings)
     try:
         embedded.start()
         _greet(embedded.settings, time.monotonic() - began)
-        stopping.wait()
+        wait_for(stopping)
     except PbxError as error:
         raise SystemExit(f"pbxim: {error.detail} ({error.code})") from error
     finally:
@@ -105,14 +103,6 @@ def _settings() -> Settings:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201  # To whoever started it.
-
-
-def _on_signals(stopping: threading.Event) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
 
 
 def _greet(settings: Settings, seconds: float) -> None:

@@ -15,7 +15,7 @@ from deploy.ground import Ground, all_specs
 from deploy.health import Health, start_health
 from deploy.interpreter import tune_interpreter
 from deploy.metrics import Calls, LogEvents, Measured, together
-from deploy.processes import settings_of, until_told, when_there
+from deploy.processes import settings_of, until_told, wait_for, when_there
 from deploy.progress import HeardProgress
 from deploy.rpc_client import RpcClient
 from deploy.web import Web, start_mails, start_renewing
@@ -108,7 +108,7 @@ def _run(stopping: threading.Event) -> None:
     gateway = Gateway(settings_of("the gateway", "database", "amqp"))
     try:
         gateway.start(stopping)
-        stopping.wait()
+        wait_for(stopping)
     finally:
         gateway.stop()
 

@@ -54,6 +54,14 @@ def when_there(make: Callable[[], T], stopping: threading.Event) -> T | None:
 
 def until_told(work: Callable[[threading.Event], None], name: str) -> None:
     """Runs until SIGTERM or Ctrl-C. Ends with a message and 1 where it cannot go on."""
+    try:
+        work(told_to_stop())
+    except PbxError as error:
+        sys.exit(f"pbxim {name}: {error.detail} ({error.code})")
+
+
+def told_to_stop() -> threading.Event:
+    """What SIGTERM and Ctrl-C set."""
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -61,7 +69,14 @@ def until_told(work: Callable[[threading.Event], None], name: str) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    try:
-        work(stopping)
-    except PbxError as error:
-        sys.exit(f"pbxim {name}: {error.detail} ({error.code})")
+    return stopping
+
+
+def wait_for(stopping: threading.Event) -> None:
+    """Waits in the main thread until it is told to stop.
+
+    In short turns: the system may give a signal to any thread, Python handles it in the main one,
+    and a wait without an end sleeps on (Python's ``signal``, "Signals and threads").
+    """
+    while not stopping.wait(_AGAIN_SECONDS):
+        pass
