@@ -51,6 +51,9 @@ class AdvisoryLock:
         """See ``Lock.release``."""
         if self._connection is not None:
             with contextlib.suppress(psycopg2.Error):
+                # The end of the session lets go, too, but a moment after it was closed here.
+                _said(self._connection, "SELECT true FROM pg_advisory_unlock_all()")
+            with contextlib.suppress(psycopg2.Error):
                 self._connection.close()
             self._connection = None
 

@@ -17,6 +17,7 @@ class Aggregate:
     """What the application needs to know about one kind of stream.
 
     ``key`` maps a command to the stream's name behind the category: ``order`` + ``ord_…``.
+    ``begins`` are commands that mostly make the stream, so that it is not read before.
     ``decide`` answers with the events to record (none: it is already so, or it is pointless) and
     raises a ``Refusal`` when a rule forbids it.
     """
@@ -27,6 +28,7 @@ class Aggregate:
     key: Callable[[Any], str]
     evolve: Callable[[Any, Any], Any]
     decide: Callable[[Any, Any], Sequence[Any]]
+    begins: tuple[type, ...] = ()
 
     def stream(self, command: object) -> str:
         """The stream that a command is about."""

@@ -3,6 +3,10 @@
 Code that appended never publishes: the log is the outbox. The application looks for the command's
 id in the stream before it decides; if it is there, what was recorded then is the answer, because
 the state may have moved on between two deliveries (architecture section 6).
+
+Streams used lately are not read again: what is decided on what is remembered of them is appended at
+its version, or decided once more on what the log says. A refusal, nothing to record, and a command
+that was seen before rest on the log alone (ADR 19).
 """
 
 from __future__ import annotations
@@ -10,9 +14,8 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from shared import failpoints, tracing
@@ -20,56 +23,44 @@ from shared.aggregate import Aggregate
 from shared.codec import Codec, Meta, decode_meta, encode_meta
 from shared.errors import PbxError
 from shared.eventlog import Appended, Conflict, Entry, EventLog, NewEvent, Recorded
+from shared.known_streams import MOST_EVENTS, Known, KnownStreams
 from shared.messages import event_type, subjects_of
+from shared.order import Done, Order, accepted
 from shared.refusals import refusal
 
+__all__ = ["Application", "Done", "Order", "accepted"]
 _TRIES = 50
 _PAUSE_SECONDS = 0.002
 _MOST_PAUSE_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A command on its way: what to do, and who asks for it. ``now`` is business time."""
-
-    command: Any
-    command_id: uuid.UUID
-    now: datetime
-    actor: str
-    correlation_id: str
-    causation_id: str = ""
-    traceparent: str = ""
-
-    def sibling(self, command: object, *parts: str) -> Order:
-        """Another command of the same piece of work, with an id derived from this one's."""
-        child = uuid.uuid5(self.command_id, "\x1f".join(parts))
-        return replace(self, command=command, command_id=child)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What came of a command. ``position`` is that of the stream's last event of this command, or
-    of the stream when nothing had to be recorded; ``state`` is the aggregate's after it."""
-
-    position: int
-    events: tuple[Any, ...]
-    state: Any
-    replayed: bool = False
-
-
 @dataclass(slots=True)
 class _Stream:
-    """One loaded stream, and what commands want to add to it."""
+    """One stream, and what commands want to add to it. ``past`` is ``None`` where nothing was read,
+    but remembered: then ``commands`` are those that have written it."""
 
     name: str
     aggregate: Aggregate
     state: Any
     version: int
     position: int
-    past: list[Recorded]
+    past: list[Recorded] | None
+    commands: set[uuid.UUID] = field(default_factory=set)
     new: list[NewEvent] = field(default_factory=list)
     waiting: dict[int, Done] = field(default_factory=dict)
     deciding: set[uuid.UUID] = field(default_factory=set)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the log may know more of it by now."""
+        return self.past is None
+
+    def known(self, position: int) -> Known:
+        """What there is to remember once all that is new stands in the log."""
+        if self.past is not None:
+            self.commands = {decode_meta(r.metadata).command_id for r in self.past}
+        self.commands |= self.deciding
+        return Known(self.state, self.version + len(self.new), position, self.commands)
 
 
 class Application:
@@ -81,6 +72,7 @@ class Application:
         self._by_command: Mapping[type, Aggregate] = {
             command: aggregate for aggregate in aggregates for command in aggregate.commands
         }
+        self._known = KnownStreams(MOST_EVENTS if log.knows_earlier else 0)
 
     def execute(self, order: Order) -> Done:
         """Runs one command. Raises what ``decide`` raises; ``busy`` after too many conflicts."""
@@ -103,12 +95,13 @@ class Application:
 
     def _executed(self, orders: Sequence[Order]) -> list[Done | PbxError]:
         outcomes: dict[int, Done | PbxError] = {}
+        conflicts = 0
         for attempt in range(_TRIES):
             open_orders = {n: o for n, o in enumerate(orders) if n not in outcomes}
             if not open_orders:
                 break
-            _pause(attempt)
-            self._round(open_orders, outcomes)
+            _pause(conflicts)
+            conflicts += self._round(open_orders, outcomes, remembering=attempt == 0)
         busy = refusal("busy", "Others changed the same thing again and again.")
         return [outcomes.get(n, busy) for n in range(len(orders))]
 
@@ -117,20 +110,47 @@ class Application:
         name = f"{aggregate.category}-{key}"
         return self._folded(name, aggregate, self.log.read_stream(name)).state
 
-    def _round(self, orders: Mapping[int, Order], outcomes: dict[int, Done | PbxError]) -> None:
-        streams = self._load(orders.values())
+    def _round(
+        self,
+        orders: Mapping[int, Order],
+        outcomes: dict[int, Done | PbxError],
+        *,
+        remembering: bool,
+    ) -> bool:
+        """Says whether others were faster with what was read a moment ago."""
+        streams = self._load(orders.values(), remembering=remembering)
         for n, order in orders.items():
             stream = streams[self._stream_of(order)]
             self._decide(n, order, stream, outcomes)
-        self._append([s for s in streams.values() if s.new], outcomes)
+        for stream in streams.values():
+            if stream.past and not stream.new:
+                self._known.keep(stream.name, stream.known(stream.position))
+        return self._append([s for s in streams.values() if s.new], outcomes)
 
     def _stream_of(self, order: Order) -> str:
         return self._by_command[type(order.command)].stream(order.command)
 
-    def _load(self, orders: Iterable[Order]) -> dict[str, _Stream]:
+    def _load(self, orders: Collection[Order], *, remembering: bool) -> dict[str, _Stream]:
         wanted = {self._stream_of(o): self._by_command[type(o.command)] for o in orders}
-        stored = self.log.read_streams(wanted)
-        return {s: self._folded(s, a, stored.get(s, [])) for s, a in wanted.items()}
+        trusting = remembering and self.log.knows_earlier
+        found = self._remembered(wanted, orders) if trusting else {}
+        unknown = [name for name in wanted if name not in found]
+        stored = self.log.read_streams(unknown) if unknown else {}
+        return found | {s: self._folded(s, wanted[s], stored.get(s, [])) for s in unknown}
+
+    def _remembered(
+        self, wanted: Mapping[str, Aggregate], orders: Collection[Order]
+    ) -> dict[str, _Stream]:
+        begun = {self._stream_of(o) for o in orders if not self._begins(o)}
+        new = {s: Known(a.initial, 0, 0, set()) for s, a in wanted.items() if s not in begun}
+        return {
+            name: _Stream(name, wanted[name], k.state, k.version, k.position, None, k.commands)
+            for name, k in (new | self._known.find(wanted)).items()
+        }
+
+    def _begins(self, order: Order) -> bool:
+        kind = type(order.command)
+        return kind in self._by_command[kind].begins
 
     def _folded(self, name: str, aggregate: Aggregate, past: list[Recorded]) -> _Stream:
         state = aggregate.fold(aggregate.initial, map(self._decoded, past))
@@ -153,13 +173,14 @@ class Application:
         if answered is not None:
             outcomes[n] = answered
             return
-        if order.command_id in stream.deciding:
-            return  # The same command twice: the next round finds what the first one recorded.
+        if order.command_id in stream.commands or order.command_id in stream.deciding:
+            return  # The same command again: the next round reads what the first one recorded.
         try:
             events = tuple(stream.aggregate.decide(order.command, stream.state))
         except PbxError as error:
-            # It may rest on what another command of this round has not yet written.
-            if not stream.new:
+            # It may rest on what another command of this round has not yet written, or on what the
+            # log knows better.
+            if not stream.new and not stream.remembered:
                 outcomes[n] = error
             return
         self._take(n, order, stream, events, outcomes)
@@ -174,7 +195,8 @@ class Application:
     ) -> None:
         stream.state = stream.aggregate.fold(stream.state, events)
         if not events and not stream.new:
-            outcomes[n] = Done(stream.position, (), stream.state)
+            if not stream.remembered:
+                outcomes[n] = Done(stream.position, (), stream.state)
             return
         stream.deciding.add(order.command_id)
         stream.new += [self._new(order, event, k) for k, event in enumerate(events)]
@@ -184,7 +206,7 @@ class Application:
         marker = str(order.command_id).encode()
         mine = [
             r
-            for r in stream.past
+            for r in stream.past or ()
             if marker in r.metadata and decode_meta(r.metadata).command_id == order.command_id
         ]
         if not mine:
@@ -203,26 +225,22 @@ class Application:
             metadata=encode_meta(_meta(order, event)),
         )
 
-    def _append(self, streams: list[_Stream], outcomes: dict[int, Done | PbxError]) -> None:
+    def _append(self, streams: list[_Stream], outcomes: dict[int, Done | PbxError]) -> bool:
         entries = [Entry(s.name, s.aggregate.category, s.version, tuple(s.new)) for s in streams]
         if not entries:
-            return
+            return False
         failpoints.reach("append.before")
         results = self.log.append_batch(entries)
         failpoints.reach("append.after")
+        beaten = False
         for stream, result in zip(streams, results, strict=True):
-            if not isinstance(result, Conflict):
+            if isinstance(result, Conflict) or result.earlier:
+                self._known.forget(stream.name)
+                beaten = beaten or not stream.remembered
+            else:
                 _settle(stream, result, outcomes)
-
-
-def accepted(outcomes: Iterable[Done | PbxError]) -> list[Done]:
-    """What was done. Raises the first refusal among the outcomes."""
-    done: list[Done] = []
-    for outcome in outcomes:
-        if isinstance(outcome, PbxError):
-            raise outcome
-        done.append(outcome)
-    return done
+                self._known.keep(stream.name, stream.known(result.positions[-1]))
+        return beaten
 
 
 def _settle(stream: _Stream, result: Appended, outcomes: dict[int, Done | PbxError]) -> None:

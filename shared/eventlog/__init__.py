@@ -54,9 +54,11 @@ class Recorded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """The entry stands in the log at these positions (at once, or from an earlier try)."""
+    """The entry stands in the log at these positions. ``earlier``: an earlier try has written it,
+    and what it wrote need not be what this one would have written."""
 
     positions: tuple[int, ...]
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,12 @@ class EventLog(Protocol):
     because what was written all the same is known by its event ids.
 
     ``contiguous``: positions are 1, 2, 3 … without gaps. Otherwise they only grow.
+    ``knows_earlier``: ``Appended.earlier`` is right also where another process was faster.
     """
 
     log_id: str
     contiguous: bool
+    knows_earlier: bool
 
     def append_batch(self, entries: Sequence[Entry]) -> list[Appended | Conflict]:
         """Writes the entries, each for itself: a conflict of one does not stop the others.

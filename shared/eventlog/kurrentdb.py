@@ -37,6 +37,7 @@ class KurrentLog:
     """
 
     contiguous = False
+    knows_earlier = False  # The server answers as to the first when somebody sends the same events.
 
     def __init__(
         self,
@@ -201,7 +202,7 @@ def _judge(entry: Entry, known: Mapping[bytes, int]) -> Appended | Conflict | No
     """What a log says of the entry where these events are in its stream; ``None``: write it."""
     found = [known[event.event_id] for event in entry.events if event.event_id in known]
     if len(found) == len(entry.events):
-        return Appended(tuple(found))
+        return Appended(tuple(found), earlier=True)
     if len(known) != entry.expected_version:
         return Conflict(entry.stream, entry.expected_version, len(known))
     if found:

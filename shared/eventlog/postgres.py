@@ -54,6 +54,7 @@ class PostgresLog:
     """
 
     contiguous = True
+    knows_earlier = True
 
     def __init__(
         self,
@@ -171,10 +172,17 @@ def _of_one(entry: Entry) -> tuple[object, ...]:
 def append(connection: Connection, entries: Sequence[Entry]) -> list[Outcome]:
     """Calls ``log.append`` in whatever transaction the connection is in."""
     ((base, actual, positions),) = _call(connection, _APPEND, parameters(entries))
-    # What this call added has no position while it is judged: -1 is the first behind the base.
-    placed = iter([p if p > 0 else base - p for p in (p or 0 for p in positions)])
-    theirs = [tuple(next(placed) for _ in entry.events) for entry in entries]
-    return [_outcome(*one) for one in zip(entries, actual, theirs, strict=True)]
+    given = iter([p or 0 for p in positions])
+    theirs = [tuple(next(given) for _ in entry.events) for entry in entries]
+    added: set[int] = set()
+    found: list[Outcome] = []
+    for entry, says, places in zip(entries, actual, theirs, strict=True):
+        # What this call added has no position while it is judged: -1 is the first behind the base.
+        earlier = any(place > 0 or place in added for place in places)
+        added.update(places)
+        placed = tuple(place if place > 0 else base - place for place in places)
+        found.append(_outcome(entry, says, placed, earlier=earlier))
+    return found
 
 
 def _call(connection: Connection, query: str, arguments: Sequence[object]) -> list[Any]:
@@ -185,9 +193,9 @@ def _call(connection: Connection, query: str, arguments: Sequence[object]) -> li
     return _rows(connection, query, arguments)
 
 
-def _outcome(entry: Entry, actual: int, positions: tuple[int, ...]) -> Outcome:
+def _outcome(entry: Entry, actual: int, positions: tuple[int, ...], *, earlier: bool) -> Outcome:
     if actual == _WRITTEN:
-        return Appended(positions)
+        return Appended(positions, earlier)
     if actual == _CLASH:
         return _Clash(entry.stream)
     return Conflict(entry.stream, entry.expected_version, actual)

@@ -48,6 +48,7 @@ class SqliteLog:
     """An ``EventLog`` in a file. Safe for many threads, and for many processes."""
 
     contiguous = True
+    knows_earlier = True
 
     def __init__(self, path: Path, on_append: Callable[[], None] | None = None) -> None:
         self._path = path
@@ -205,7 +206,7 @@ class _Commit:
         known = self._streams[entry.stream]
         found = [known[e.event_id] for e in entry.events if e.event_id in known]
         if len(found) == len(entry.events):
-            return Appended(tuple(found))
+            return Appended(tuple(found), earlier=True)
         if len(known) != entry.expected_version:  # Versions are contiguous from 1.
             return Conflict(entry.stream, entry.expected_version, len(known))
         if found:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,11 +118,13 @@ def test_an_append_larger_than_the_server_takes_is_refused(log: KurrentLog) -> N
 def test_the_server_alone_would_double_a_repeated_event(address: str, log: KurrentLog) -> None:
     """Else nothing here would show that we look at the ids ourselves."""
     event, stream = new_event("a"), f"{log_name(address)}.order-1"
-    first = log.append_batch([Entry("order-1", "order", 0, (event,))])
+    (first,) = log.append_batch([Entry("order-1", "order", 0, (event,))])
     with plainly(address) as client:
         (stored,) = client.get_stream(stream, timeout=PATIENCE)
 
-    assert log.append_batch([Entry("order-1", "order", 1, (event,))]) == first
+    assert isinstance(first, Appended)
+    again = replace(first, earlier=True)
+    assert log.append_batch([Entry("order-1", "order", 1, (event,))]) == [again]
     assert len(log.read_stream("order-1")) == 1
     with plainly(address) as client:
         client.append_to_stream(stream, events=[stored], current_version=0, timeout=PATIENCE)
@@ -137,8 +140,12 @@ def test_what_another_process_wrote_is_known_again(address: str, log: KurrentLog
     append(other, "order-1", 2, "c")
     other.close()
 
-    assert log.append_batch([once]) == [first]
-    assert log.append_batch([once._replace(expected_version=3)]) == [first]
+    assert isinstance(first, Appended)
+    (again,) = log.append_batch([once])
+    assert isinstance(again, Appended)
+    assert again.positions == first.positions
+    late = once._replace(expected_version=3)
+    assert log.append_batch([late]) == [replace(first, earlier=True)]
     assert log.append_batch([entry("order-1", 2, "d")]) == [Conflict("order-1", 2, 3)]
 
 

@@ -239,4 +239,5 @@ AGGREGATE = Aggregate(
     key=_key,
     evolve=evolve,
     decide=decide,
+    begins=(OpenAccount,),
 )

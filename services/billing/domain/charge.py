@@ -244,4 +244,5 @@ AGGREGATE = Aggregate(
     key=_key,
     evolve=evolve,
     decide=decide,
+    begins=(RequestCharge,),
 )

@@ -104,4 +104,5 @@ AGGREGATE = Aggregate(
     key=lambda command: command.block_id,
     evolve=evolve,
     decide=decide,
+    begins=(StockBlock,),
 )

@@ -84,4 +84,5 @@ AGGREGATE = Aggregate(
     key=lambda command: command.hold_id,
     evolve=evolve,
     decide=decide,
+    begins=(AskHold,),
 )

@@ -142,4 +142,5 @@ AGGREGATE = Aggregate(
     key=lambda command: command.number,
     evolve=evolve,
     decide=decide,
+    begins=(HoldNumber,),
 )

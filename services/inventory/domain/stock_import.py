@@ -62,4 +62,5 @@ AGGREGATE = Aggregate(
     key=lambda command: command.job_id,
     evolve=evolve,
     decide=decide,
+    begins=(RequestImport,),
 )

@@ -286,4 +286,5 @@ AGGREGATE = Aggregate(
     key=lambda command: command.order_id,
     evolve=evolve,
     decide=decide,
+    begins=(PlaceOrder,),
 )

@@ -106,4 +106,5 @@ AGGREGATE = Aggregate(
     key=lambda command: command.num_id,
     evolve=evolve,
     decide=decide,
+    begins=(BeginTenure,),
 )

@@ -133,4 +133,5 @@ AGGREGATE = Aggregate(
     key=lambda command: command.num_id,
     evolve=evolve,
     decide=decide,
+    begins=(ConfigureRoute,),
 )
