@@ -82,6 +82,11 @@ CODES: dict[str, Code] = {
     "totp_wrong": Code(
         e.NotAuthenticated, "The code is wrong or was used", "Wait for the next code and send that."
     ),
+    "totp_enrolled": Code(
+        e.Conflict,
+        "There is a second factor already",
+        "Remove it first, with one of its codes: POST /v1/users/me/totp/remove.",
+    ),
     "totp_enrolment_required": Code(
         e.NotAllowed, "Staff needs a second factor", "Enrol one first: POST /v1/users/me/totp."
     ),

@@ -33,7 +33,7 @@ class Limits:
         self._hit(self._per_caller, "request", caller)
 
     def login(self, email: str, address: str) -> None:
-        """Before a password is looked at. Only failures count against the e-mail."""
+        """Before a password or code is looked at. Only failures count against the e-mail."""
         self._hit(self._logins, "login", address)
         self._test(self._failures[0], "failed-email", email)
         self._test(self._failures[1], "failed-address", address)

@@ -15,17 +15,24 @@ from shared.stores import Store
 
 
 def enrol(state: Store, wrapper: Wrapper, user: Row[Any]) -> str:
-    """A new secret that is not in force before ``confirm``."""
+    """A new secret that is not in force before ``confirm``. Raises ``totp_enrolled`` for who has
+    one: otherwise a session that somebody left open would be enough to replace it."""
     secret = totp.new_secret()
-    run(state, _user(user).values(totp_pending=wrapper.wrap(user.id, secret.encode())))
+    without = _user(user).where(table.c.totp_secret.is_(None))
+    if not run(state, without.values(totp_pending=wrapper.wrap(user.id, secret.encode()))):
+        raise refusal("totp_enrolled")
     return secret
+
+
+def pending(wrapper: Wrapper, user: Row[Any]) -> str | None:
+    """The secret that waits for its first code; ``None`` where none does."""
+    return None if user.totp_pending is None else _secret(wrapper, user.id, user.totp_pending)
 
 
 def confirm(state: Store, wrapper: Wrapper, user: Row[Any], code: str, now: int) -> None:
     """Puts the new secret in force by its first code. Raises ``totp_wrong``."""
-    counter = None
-    if user.totp_pending is not None:
-        counter = totp.counter_of(_secret(wrapper, user.id, user.totp_pending), code, now)
+    secret = pending(wrapper, user)
+    counter = None if secret is None else totp.counter_of(secret, code, now)
     if counter is None:
         raise refusal("totp_wrong", param="code")
     values = {"totp_secret": user.totp_pending, "totp_pending": None, "totp_used": counter}

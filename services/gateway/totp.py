@@ -34,9 +34,12 @@ def code(secret: str, counter: int) -> str:
 
 
 def counter_of(secret: str, given: str, now: int) -> int | None:
-    """The step of a code: this one or a neighbour, because clocks differ; else ``None``."""
-    step = now // _SECONDS
+    """The step of a code: this one or a neighbour, because clocks differ; else ``None``.
+
+    Authenticators show six digits as ``123 456``, and so they are typed and pasted.
+    """
+    step, typed = now // _SECONDS, "".join(given.split())
     for counter in (step, step - 1, step + 1):
-        if hmac.compare_digest(code(secret, counter).encode(), given.strip().encode()):
+        if hmac.compare_digest(code(secret, counter).encode(), typed.encode()):
             return counter
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import g
+from flask import g, request
 
 from services.gateway import second_factor, totp
 from services.gateway.declare import Routes, created
@@ -21,6 +21,7 @@ from services.gateway.schemas.people import (
     Users,
 )
 from services.gateway.surroundings import STAFF_ACCOUNT, context, gateway, require
+from shared.errors import PbxError
 from shared.ids import derived_id
 from shared.rpc import STAFF
 
@@ -65,10 +66,15 @@ def remove_user(path: UserPath) -> tuple[None, int]:
     return None, 204
 
 
-@ROUTES.post("/v1/users/me/totp", {201: TotpSecret}, who=Who.SIGNED_IN, refuses=("role_required",))
+@ROUTES.post(
+    "/v1/users/me/totp",
+    {201: TotpSecret},
+    who=Who.SIGNED_IN,
+    refuses=("role_required", "totp_enrolled"),
+)
 def enrol_second_factor(body: Nothing) -> tuple[Any, int]:  # noqa: ARG001  # Only that it is empty.
     """Begin with a second factor; it counts once its first code is confirmed"""
-    user = _me()
+    user = me()
     secret = second_factor.enrol(gateway().state, gateway().wrapper, user)
     return created({"secret": secret, "uri": totp.uri(secret, user.email)})
 
@@ -77,16 +83,23 @@ def enrol_second_factor(body: Nothing) -> tuple[Any, int]:  # noqa: ARG001  # On
 def confirm_second_factor(body: TotpBody) -> Any:
     """Put the second factor in force"""
     found = gateway()
-    second_factor.confirm(found.state, found.wrapper, _me(), body.code, found.now())
-    return shown(_me())
+    second_factor.confirm(found.state, found.wrapper, me(), body.code, found.now())
+    return shown(me())
 
 
 @ROUTES.post("/v1/users/me/totp/remove", {200: User}, who=Who.SIGNED_IN, refuses=("totp_wrong",))
 def remove_second_factor(body: TotpBody) -> Any:
     """Take the second factor away"""
-    found = gateway()
-    second_factor.remove(found.state, found.wrapper, _me(), body.code, found.now())
-    return shown(_me())
+    found, user, address = gateway(), me(), request.remote_addr or ""
+    # As at login: an open session must not be a place to try all codes.
+    found.limits.login(user.email, address)
+    try:
+        second_factor.remove(found.state, found.wrapper, user, body.code, found.now())
+    except PbxError as error:
+        if error.code == "totp_wrong":
+            found.limits.login_failed(user.email, address)
+        raise
+    return shown(me())
 
 
 def people() -> People:
@@ -120,6 +133,7 @@ def instant(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _me() -> Any:
+def me() -> Any:
+    """The user who signed in. Raises ``role_required`` for an API key."""
     require(g.caller.by == "session", "role_required", "Only somebody who signed in has this.")
     return people().by_id(g.caller.id)

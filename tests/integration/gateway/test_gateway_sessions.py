@@ -196,6 +196,34 @@ def test_each_code_gets_somebody_in_once(site: Site) -> None:
     assert code(sign_in(site.visitor, totp=fresh)) == "totp_wrong"
 
 
+def test_a_code_may_be_typed_as_the_authenticator_shows_it(site: Site) -> None:
+    _, secret = _enrolled(site)
+    fresh = totp.code(secret, int(site.world.machine.now().timestamp()) // 30 + 1)
+    assert code(sign_in(site.visitor, totp=f"{fresh[:3]}{fresh[4:]}")) == "totp_wrong"
+    assert sign_in(site.visitor, totp=f" {fresh[:3]} {fresh[3:]}").status_code == 200
+
+
+def test_an_open_session_is_not_enough_to_replace_a_second_factor(site: Site) -> None:
+    browser, secret = _enrolled(site)
+    headers = {"X-CSRF-Token": browser.get("/v1/session").json["csrf_token"]}
+    assert code(browser.post("/v1/users/me/totp", json={}, headers=headers)) == "totp_enrolled"
+    later = totp.code(secret, int(site.world.machine.now().timestamp()) // 30 + 1)
+    removed = browser.post("/v1/users/me/totp/remove", json={"code": later}, headers=headers)
+    assert removed.json["second_factor"] is False
+    assert browser.post("/v1/users/me/totp", json={}, headers=headers).status_code == 201
+
+
+def test_an_open_session_is_no_place_to_try_all_codes(site: Site) -> None:
+    browser, secret = _enrolled(site)
+    headers = {"X-CSRF-Token": browser.get("/v1/session").json["csrf_token"]}
+    now = int(site.world.machine.now().timestamp()) // 30
+    wrong, right = (totp.code(secret, now + later) for later in (99, 1))
+    path = "/v1/users/me/totp/remove"
+    tries = [browser.post(path, json={"code": wrong}, headers=headers) for _ in range(10)]
+    assert {code(answer) for answer in tries} == {"totp_wrong"}
+    assert code(browser.post(path, json={"code": right}, headers=headers)) == "rate_limited"
+
+
 def test_codes_are_those_of_rfc_6238() -> None:
     import base64
 
