@@ -16,23 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded import Embedded
-from shared import config
-from shared.sealing import load_key_file
-from tests.support.product import ROOT, ApiClient, Product
+from tests.support.product import ROOT, Product
 from tests.support.snippets import EVERY, PAGES, Snippet, blocks
 
 RUN = [one for one in EVERY if not one.mark]
 NOT_RUN = [one for one in EVERY if one.mark == "not-run"]
-LIVE = [one for one in EVERY if one.mark == "live"]
 README = ROOT / "README.md"
 PBXIM = ".venv/bin/pbxim"
-AUTHENTICATOR = """
-import time
-from services.gateway import totp
-print(totp.code(open("secret").read().strip(), int(time.time()) // 30))
-"""
-PASSWORD = "a sentence that nobody guesses"
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +59,7 @@ def documents(text: str) -> list[dict]:
 
 
 def test_no_block_has_a_mark_that_nobody_knows() -> None:
-    assert {one.mark for one in EVERY} == {"", "not-run", "live"}
+    assert {one.mark for one in EVERY} == {"", "not-run"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -131,43 +121,3 @@ def pbxim(folder: Path, *words: str, **more: str) -> str:
     """Our own command; what it said."""
     call = [sys.executable, "-c", "from deploy.cli import main; main()", *words]
     return type_in(shlex.join(call), folder, PYTHONPATH=str(ROOT), **more)
-
-
-def test_staff_of_a_live_installation_sets_up_the_second_factor(tmp_path: Path) -> None:
-    """With keys that nobody has: no money is touched, so Stripe is never asked."""
-    load_key_file(tmp_path / "master.key", create=True)
-    environ = {
-        "PBXIM_MODE": "live",
-        "PBXIM_HTTP": "127.0.0.1:0",
-        "PBXIM_DATA": str(tmp_path / "data"),
-        "PBXIM_KEY_FILE": str(tmp_path / "master.key"),
-        "PBXIM_STRIPE_SECRET_KEY": "sk_live_nobody_s",
-        "PBXIM_STRIPE_PUBLISHABLE_KEY": "pk_live_nobody_s",
-        "PBXIM_STRIPE_WEBHOOK_SECRET": "whsec_nobody_s",
-    }
-    running = Embedded(config.load(environ))
-    running.start()
-    enrol_ann(tmp_path, running.settings.base_url, environ)
-    running.stop()
-
-
-def enrol_ann(folder: Path, url: str, environ: dict[str, str]) -> None:
-    """As docs/how-to/go-live.md says, up to the first page of the back office."""
-    link = pbxim(folder, "staff", "invite", "ann@example.com", **environ).strip()
-    visitor = ApiClient(url, "")
-    path = f"/v1/invitations/{link.rpartition('/')[2]}"
-    chosen = visitor.ask("POST", path, {"password": PASSWORD})
-    assert chosen.status == 201, chosen
-
-    first, second = (one.code for one in LIVE)
-    look = 'curl -s -b cookies.txt "$URL/v1/accounts"\n'
-    ask_phone = f"CODE=$({shlex.quote(sys.executable)} -c {shlex.quote(AUTHENTICATOR)})\n"
-    typed = f"{{ {first}\n}} > secret\n{look}{ask_phone}{second.replace('rm ', look + 'rm ')}"
-    said = type_in(typed, folder, URL=url, PASSWORD=PASSWORD, PYTHONPATH=str(ROOT))
-
-    before, ann, after = documents(said)
-    assert before["code"] == "totp_enrolment_required"
-    assert ann["second_factor"] is True
-    assert after["data"] == []
-    who = {"email": "ann@example.com", "password": PASSWORD}
-    assert visitor.ask("POST", "/login", who).code == "totp_required"

@@ -13,8 +13,8 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 class Snippet(NamedTuple):
-    """A block. ``mark`` says that it is not simply run: ``not-run`` (it starts the product, or
-    needs what a test has not) or ``live`` (for an installation in live mode)."""
+    """A block. The mark ``not-run`` says that it is not run: it starts the product, or needs what a
+    test has not."""
 
     page: Path
     mark: str

@@ -27,12 +27,13 @@ from services.gateway.pages import (
     search,
     sign_in,
     welcome,
+    you,
 )
 from services.gateway.surroundings import Gateway
 
 _LISTS = (numbers, numbers_csv, live, number, port_in)
 _BUYING = (search, checkout, orders, billing, cards)
-_MODULES = (home, sign_in, welcome, *_LISTS, *_BUYING, *office.MODULES, assets)
+_MODULES = (home, sign_in, welcome, you, *_LISTS, *_BUYING, *office.MODULES, assets)
 
 
 def register(app: Flask, _surroundings: Gateway) -> None:

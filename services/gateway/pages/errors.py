@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from services.gateway import problems, texts
 from services.gateway.pages.paths import go, went_from, with_query
 from services.gateway.pages.rendering import page
+from services.gateway.pages.you import YOU
 from services.gateway.routes.login import sessions
 
 _NOBODY = frozenset({"not_authenticated", "session_expired"})
@@ -23,7 +24,11 @@ def on_error(error: Exception) -> AnyResponse:
     if answer.mimetype != problems.MEDIA_TYPE:
         return answer
     problem = answer.get_json()
-    return _to_sign_in() if problem["code"] in _NOBODY else _page_of(problem, answer)
+    if problem["code"] in _NOBODY:
+        return _to_sign_in()
+    if problem["code"] == "totp_enrolment_required":
+        return _to(YOU, answer.status_code)
+    return _page_of(problem, answer)
 
 
 def answer_browsers(app: Flask) -> None:
@@ -47,13 +52,17 @@ def _to_sign_in() -> AnyResponse:
     # Whoever sends a form was signed in when the page came, also if the cookie is gone meanwhile.
     in_the_middle = request.method != "GET" or "HX-Request" in request.headers
     was_in = in_the_middle or sessions().cookie in request.cookies
-    why = {"ended": "1"} if was_in else {"needed": "1"}
+    return _to("/login", 401, **({"ended": "1"} if was_in else {"needed": "1"}))
+
+
+def _to(path: str, status: int, **why: str) -> AnyResponse:
+    """Elsewhere first, and from there back to where the person is now."""
     if "HX-Request" in request.headers:
         # The whole page goes, so that nothing of the old session stays on it.
-        answer = Response(status=401)
-        answer.headers["HX-Redirect"] = with_query("/login", next=went_from(), **why)
+        answer = Response(status=status)
+        answer.headers["HX-Redirect"] = with_query(path, next=went_from(), **why)
         return answer
-    return go("/login", next=went_from(), **why)
+    return go(path, next=went_from(), **why)
 
 
 def _page_of(problem: dict[str, Any], answer: Response) -> AnyResponse:

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any, cast
 
-from flask import Flask, current_app, g, make_response, session, url_for
+from flask import Flask, current_app, g, make_response, request, session, url_for
 from flask_wtf.csrf import generate_csrf
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from werkzeug.wrappers import Response
@@ -73,14 +73,23 @@ def frame() -> dict[str, Any]:
         "mode": settings.mode,
         "support": settings.support_address,
         "signed_in": caller is not None,
+        "by_session": by_session,
         "email": getattr(getattr(session, "row", None), "email", "") if by_session else "",
         "account": account(),
         "may_buy": caller is not None and caller.role == OWNER,
         "office": caller is not None and caller.staff,
+        "must_enrol": caller is not None and caller.must_enrol,
+        "enrolled": _has_just_enrolled(),
         "looking": _looking(),
         "csrf": generate_csrf() if by_session else "",
         "behind": bool(g.get("behind")),
     }
+
+
+def _has_just_enrolled() -> bool:
+    """Whether the address says so and it is true: the page that follows may be any page."""
+    row = getattr(session, "row", None)
+    return "enrolled" in request.args and row is not None and bool(row.has_totp)
 
 
 def _looking() -> dict[str, str] | None:

@@ -119,7 +119,7 @@ def _sign_in_json() -> Response:
 
 def _must_enrol(user: Row[Any]) -> bool:
     live = not gateway().settings.sandbox
-    return live and user.role == "staff" and user.totp_secret is None
+    return live and user.role == STAFF and user.totp_secret is None
 
 
 def _sign_in_form() -> Response:
@@ -136,8 +136,10 @@ def _sign_in_form() -> Response:
 
 
 def _landing(user: Row[Any], target: str) -> str:
-    """Staff has no numbers of its own: it begins in the back office."""
-    return "/office" if user.role == STAFF and target in _CUSTOMERS else target
+    """Staff has no numbers of its own: it begins in the back office. Who has to set up a second
+    factor does that first (``pages/you.py``)."""
+    wanted = "/office" if user.role == STAFF and target in _CUSTOMERS else target
+    return "/you?" + urlencode({"next": wanted}) if _must_enrol(user) else wanted
 
 
 def _own_path(wanted: str | None) -> str:

@@ -20,11 +20,12 @@ from services.gateway.texts import (
     search,
     sign_in,
     site,
+    you,
 )
 from shared.refusals import CODES
 
 _BUYING = (search, checkout, orders, billing, cards)
-_MODULES = (site, sign_in, helping, numbers, *_BUYING, office, problems)
+_MODULES = (site, sign_in, you, helping, numbers, *_BUYING, office, problems)
 TEXTS: dict[str, str] = {
     name: sentence for module in _MODULES for name, sentence in module.TEXTS.items()
 }

@@ -20,6 +20,7 @@ TEXTS: dict[str, str] = {
     "nav.billing": "Billing",
     "nav.office": "Back office",
     "nav.sign_in": "Sign in",
+    "nav.you": "Your sign-in",
     "nav.sign_out": "Sign out",
     # Words used in several places
     "word.number": "Number",

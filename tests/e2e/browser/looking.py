@@ -61,4 +61,7 @@ def _keep(page: Page, name: str) -> None:
     """A screenshot, where PBXIM_TEST_SCREENSHOTS names a folder."""
     folder = os.environ.get("PBXIM_TEST_SCREENSHOTS")
     if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+        # Hiding the caret would leave an empty style on fields, which htmx hands on and the
+        # Content-Security-Policy complains of.
+        path = Path(folder) / f"{name}.png"
+        page.screenshot(path=path, full_page=True, caret="initial")

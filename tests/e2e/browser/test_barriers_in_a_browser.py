@@ -149,6 +149,8 @@ def test_nothing_stands_in_the_way_of_staff(
     look(page, "office-account", "main dl")
     page.get_by_role("button", name="See as this account").click()
     look(page, "office-see-as", ".looking")
+    page.get_by_role("link", name="Your sign-in").click()
+    look(page, "office-see-as-you", "#factor")
     page.get_by_role("button", name="Stop").click()
 
     page.get_by_role("link", name="Stock", exact=True).click()

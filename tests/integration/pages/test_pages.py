@@ -12,7 +12,7 @@ PAYLOADS = [
     '"><img src=x onerror=alert(1)>',
     "' onfocus='alert(1)",
 ]
-PAGES = ["/numbers", "/search?country=US", "/billing", "/cards/new"]
+PAGES = ["/numbers", "/search?country=US", "/billing", "/cards/new", "/you"]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

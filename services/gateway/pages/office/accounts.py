@@ -39,7 +39,7 @@ _FIELDS = ("name", "email", "country", "time_zone")
 @PAGES.get("/office", Who.STAFF)
 def show_office() -> Answer:
     """The back office begins with the accounts."""
-    return go("/office/accounts")
+    return go("/office/accounts", enrolled=request.args.get("enrolled"))
 
 
 @PAGES.get("/office/accounts", Who.STAFF)

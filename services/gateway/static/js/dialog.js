@@ -15,7 +15,7 @@
       dialog().showModal();
     }
     dialog().scrollTop = 0;
-    const place = content().querySelector('.alert[data-focus]') || content().querySelector('h1');
+    const place = content().querySelector('[autofocus], .alert[data-focus]') || content().querySelector('h1');
     if (place) place.focus();
   };
 
