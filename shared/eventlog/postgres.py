@@ -23,7 +23,7 @@ from shared.eventlog.sharing import Job, SharedCommits
 from shared.refusals import refusal
 
 # The oldest migration this code can work on. A newer one is fine: versions run side by side.
-MIGRATION = "0002"
+MIGRATION = "0003"
 CONNECTIONS = 16
 _TYPES = (
     "text[], text[], int[], int[], bigint[], int[], int[], bytea[], text[], bigint[], text[],"

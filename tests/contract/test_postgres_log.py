@@ -234,6 +234,10 @@ def test_the_bell_rings_in_a_process_with_a_thousand_open_files(
 # ── Who may what ──────────────────────────────────────────────────────────────────────────────────
 
 FORBIDDEN = (
+    "INSERT INTO log.event SELECT * FROM log.event",
+    "INSERT INTO log.stream VALUES ('order-1', 1)",
+    "UPDATE log.stream SET version = version + 1",
+    "UPDATE log.head SET position = position + 1",
     "UPDATE log.event SET type = 'Other'",
     "DELETE FROM log.event",
     "TRUNCATE log.event",
@@ -257,6 +261,20 @@ def test_the_application_may_only_add_and_read(address: str, statement: str) -> 
 
     with closing(connection), pytest.raises(psycopg2.errors.InsufficientPrivilege):
         connection.cursor().execute(statement)
+
+
+def test_no_table_of_the_caller_takes_the_place_of_the_log_s(address: str) -> None:
+    """The functions run with their owner's rights, so the caller must not lead them astray."""
+    pool = Pool(address, 1)
+
+    def work(connection: Any) -> object:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TEMP TABLE unnest (x int); SET search_path = pg_temp, log")
+        return call_append(connection, [entry("order-1", 0, "a", "b"), entry("order-2", 0, "c")])
+
+    found = pool.run(work)
+    pool.close()
+    assert found == [Appended((1, 2)), Appended((3,))]
 
 
 # ── Migrations ────────────────────────────────────────────────────────────────────────────────────
