@@ -6,7 +6,9 @@ The stored form of the events is for ever (``tests/contract/golden/messages.json
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+from shared import phone
 from shared.messages import command, event, value
 from shared.money import Money
 
@@ -65,6 +67,35 @@ class HeldLine:
     place: Place
     terms: Terms
     numbers: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As a quote and an order show it: amounts per number and for all of them."""
+        terms, place, count = self.terms, self.place, len(self.numbers)
+
+        def money(micros: int) -> dict[str, str]:
+            return Money(micros, terms.currency).as_json()
+
+        return {
+            "offer_id": self.offer_id,
+            "prefix": f"+{phone.country_code(self.numbers[0])}{place.area_code}",
+            "country": place.country,
+            "region": place.region,
+            "city": place.city,
+            "area_code": place.area_code,
+            "type": place.type,
+            "quantity": count,
+            "numbers": list(self.numbers),
+            "setup_fee": money(terms.setup_fee),
+            "monthly_fee": money(terms.monthly_fee),
+            "setup_total": money(terms.setup_fee * count),
+            "monthly_total": money(terms.monthly_fee * count),
+            "min_period_months": terms.min_period_months,
+            "per_minute": money(terms.per_minute),
+            "connect_fee": money(terms.connect_fee),
+            "billing_increments": terms.billing_increments,
+            "sms": terms.sms,
+            "unit_cost": terms.unit_cost.as_json(),
+        }
 
 
 @value

@@ -14,7 +14,7 @@ from services.inventory.domain.hold_state import (
     WAITING,
     Hold,
 )
-from services.inventory.messages import HeldLine, Item, Missing
+from services.inventory.messages import Item, Missing
 from shared import phone
 from shared.application import Done
 from shared.money import Money
@@ -81,7 +81,7 @@ def quote(hold_id: str, state: Hold, position: int, now: datetime | None) -> dic
     return {
         "id": hold_id,
         "status": _status(state, now),
-        "lines": [line_row(line) for line in state.lines],
+        "lines": [line.as_json() for line in state.lines],
         "numbers": list(state.numbers),
         "missing": [_missing_row(m) for m in state.missing],
         "setup_total": Money(setup, currency).as_json(),
@@ -98,37 +98,6 @@ def _status(state: Hold, now: datetime | None) -> str:
         return "expired" if state.ended_because == "expired" else "released"
     over = now is not None and state.order_id is None and now >= state.until
     return "expired" if over else _STATUS.get(state.status, "open")
-
-
-def line_row(line: HeldLine) -> dict[str, Any]:
-    """One line of a quote or order: amounts per number and for all of them."""
-    terms, place, count = line.terms, line.place, len(line.numbers)
-    number = line.numbers[0]
-
-    def money(micros: int) -> dict[str, str]:
-        return Money(micros, terms.currency).as_json()
-
-    return {
-        "offer_id": line.offer_id,
-        "prefix": f"+{phone.country_code(number)}{place.area_code}",
-        "country": place.country,
-        "region": place.region,
-        "city": place.city,
-        "area_code": place.area_code,
-        "type": place.type,
-        "quantity": count,
-        "numbers": list(line.numbers),
-        "setup_fee": money(terms.setup_fee),
-        "monthly_fee": money(terms.monthly_fee),
-        "setup_total": money(terms.setup_fee * count),
-        "monthly_total": money(terms.monthly_fee * count),
-        "min_period_months": terms.min_period_months,
-        "per_minute": money(terms.per_minute),
-        "connect_fee": money(terms.connect_fee),
-        "billing_increments": terms.billing_increments,
-        "sms": terms.sms,
-        "unit_cost": terms.unit_cost.as_json(),
-    }
 
 
 def _missing_row(m: Missing) -> dict[str, Any]:

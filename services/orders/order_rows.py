@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.billing.messages import ChargeRequested
-from services.inventory.messages import HeldLine, HoldAsked, Missing
+from services.inventory.messages import HoldAsked, Missing
 from services.orders.domain.order_state import PURCHASE
 from services.orders.messages import (
     OrderActionRequired,
@@ -26,7 +26,6 @@ from services.orders.messages import (
     OrderReserved,
     RefundRequested,
 )
-from shared import phone
 from shared.money import Money
 
 Row = dict[str, Any]
@@ -123,7 +122,7 @@ def _charging(row: Row, message: Any) -> None:
 
 def _reserved(row: Row, e: OrderReserved) -> None:
     row.update(status="charging", currency=e.amount.currency, total=e.amount.micros)
-    row["lines"] = [line_json(line) for line in e.lines]
+    row["lines"] = [line.as_json() for line in e.lines]
     row["missing"] = [_missing_json(m) for m in e.missing]
     held = [_number(n, line.offer_id, "held") for line in e.lines for n in line.numbers]
     gone = [m for m in e.missing if m.item.number is not None]
@@ -183,36 +182,6 @@ def _settle(row: Row) -> None:
     all_returned = row["charged"] is not None and row["refunded"] >= row["charged"]
     if all_returned and row["status"] in {"fulfilled", "charging"}:
         row["status"] = "refunded"
-
-
-def line_json(line: HeldLine) -> Row:
-    """One line as in the quote: amounts per number and for all of them."""
-    terms, place, count = line.terms, line.place, len(line.numbers)
-
-    def money(micros: int) -> dict[str, str]:
-        return Money(micros, terms.currency).as_json()
-
-    return {
-        "offer_id": line.offer_id,
-        "prefix": f"+{phone.country_code(line.numbers[0])}{place.area_code}",
-        "country": place.country,
-        "region": place.region,
-        "city": place.city,
-        "area_code": place.area_code,
-        "type": place.type,
-        "quantity": count,
-        "numbers": list(line.numbers),
-        "setup_fee": money(terms.setup_fee),
-        "monthly_fee": money(terms.monthly_fee),
-        "setup_total": money(terms.setup_fee * count),
-        "monthly_total": money(terms.monthly_fee * count),
-        "min_period_months": terms.min_period_months,
-        "per_minute": money(terms.per_minute),
-        "connect_fee": money(terms.connect_fee),
-        "billing_increments": terms.billing_increments,
-        "sms": terms.sms,
-        "unit_cost": terms.unit_cost.as_json(),
-    }
 
 
 def _missing_json(m: Missing) -> Row:
