@@ -1,4 +1,4 @@
-"""The stores beside the log: all of a transaction or nothing, errors in our words."""
+"""What a store in a file does beside what all stores do (tests/contract/test_stores.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select, text
-from sqlalchemy.exc import IntegrityError
 
 from shared.errors import Unavailable
 from shared.stores import SqliteStore, Store
@@ -33,40 +32,6 @@ def add(store: Store, n: int, content: str = "") -> None:
 def count(store: Store) -> int:
     with store.read() as connection:
         return int(connection.execute(select(func.count()).select_from(things)).scalar_one())
-
-
-def test_what_was_written_is_there(store: Store) -> None:
-    add(store, 1)
-
-    assert count(store) == 1
-    store.create(TABLES)
-    assert count(store) == 1
-
-
-def test_an_error_undoes_the_whole_transaction(store: Store) -> None:
-    def twice() -> None:
-        with store.write() as connection:
-            connection.execute(insert(things).values(id=1))
-            connection.execute(insert(things).values(id=1))
-
-    with pytest.raises(IntegrityError):
-        twice()
-
-    assert count(store) == 0
-    add(store, 1)
-    assert count(store) == 1
-
-
-def test_a_reader_sees_one_moment(store: Store) -> None:
-    add(store, 1)
-    with store.read() as connection:
-        first = connection.execute(text("SELECT count(*) FROM thing")).scalar_one()
-        writing = threading.Thread(target=add, args=(store, 2))
-        writing.start()
-        writing.join(30)
-        second = connection.execute(text("SELECT count(*) FROM thing")).scalar_one()
-
-    assert (first, second, count(store)) == (1, 1, 2)
 
 
 def test_writers_take_turns(store: Store) -> None:
