@@ -21,12 +21,13 @@ from supervisor.xmlrpc import SupervisorTransport
 from deploy.payment_sandbox.book import Book
 from deploy.up.servers import Servers
 from shared.eventlog.postgres_pool import Connection, connect
-from tests.support.product import Product
+from tests.support.product import ApiClient, Product
 from tests.support.rabbitmq import free_port
 
 SERVICES = ("inventory", "orders", "routing", "porting", "billing", "clock")
 RUNNERS = tuple(f"{name}-runner" for name in SERVICES if name != "clock")
 _UP_SECONDS = 60.0
+_INSIDE = Path(__file__).parent / "inside"
 _WEAKENED = "tests.faults.distributed.weakened"
 _ENVIRONMENT = {
     "PBXIM_NUMBERS_HELD": "100000",
@@ -81,7 +82,11 @@ class System:
         self.together = together
         self.points = folder / "points"
         self.points.mkdir(exist_ok=True)
-        environment = _ENVIRONMENT | {"PBXIM_FAILPOINT": f"orders:{self.points}"}
+        environment = _ENVIRONMENT | {
+            "PBXIM_FAILPOINT": f"orders:{self.points}",
+            "FAULTS_FOLDER": str(self.points),
+            "PYTHONPATH": str(_INSIDE),
+        }
         self.product = Product(folder / "var", environment, distributed=True, together=together)
 
     def start(self) -> System:
@@ -138,6 +143,24 @@ class System:
     def kill(self, name: str) -> int:
         """SIGKILL; answers with the pid that was."""
         return self.signal(name, signal.SIGKILL)
+
+    def tell(self, name: str, words: str) -> None:
+        """Has a process do something inside (``inside/sitecustomize.py``); returns when it has
+        begun to."""
+        file = self.points / f"{name}.told"
+        file.write_text(words)
+        assert self.signal(name, signal.SIGUSR2), f"{name} does not run"
+        until(lambda: not file.exists(), _UP_SECONDS, f"{name} has begun to {words}")
+
+    def health(self, name: str) -> dict[str, Any]:
+        """What a process says of itself (``/readyz``); empty while it says nothing."""
+        told = _parsed((self.up / "supervisord.conf").read_text())
+        found = re.search(r'PBXIM_HEALTH="([^"]*)"', told[f"program:{name}"]["environment"])
+        assert found is not None, name
+        with contextlib.suppress(OSError, HTTPException):
+            body = ApiClient(f"http://{found[1]}", "").ask("GET", "/readyz", timeout=5).body
+            return body if isinstance(body, dict) else {}
+        return {}
 
     def back(self, name: str, old: int, seconds: float = _UP_SECONDS) -> float:
         """Waits until another process of that name runs; says when (monotonic). Servers count as
@@ -205,22 +228,30 @@ class System:
             for group in [*added, *changed]:
                 control.addProcessGroup(group)
 
-    def add(self, name: str, like: str, weakness: str) -> float:
+    def add(
+        self,
+        name: str,
+        like: str,
+        weakness: str = "",
+        *,
+        otherwise: Callable[[dict[str, str]], None] = lambda _section: None,
+    ) -> float:
         """Starts another process like one that there is, with a protection switched off (see
-        ``weakened.py``); returns when it has begun to run."""
+        ``weakened.py``) or with something else changed in what supervisord is told of it; returns
+        when it has begun to run."""
 
         def change(text: str) -> str:
             told = _parsed(text)
             section = dict(told[f"program:{like}"])
-            python, module = section["command"].split(" -m ", 1)
             if weakness:
-                module = f"{_WEAKENED} {weakness} {module}"
-            section["command"] = f"{python} -m {module}"
+                python, module = section["command"].split(" -m ", 1)
+                section["command"] = f"{python} -m {_WEAKENED} {weakness} {module}"
             told_it = section["environment"].replace(
                 f'PBXIM_PROCESS="{like}"', f'PBXIM_PROCESS="{name}"'
             )
             health = f'PBXIM_HEALTH="127.0.0.1:{free_port()}"'
             section["environment"] = re.sub(r'PBXIM_HEALTH="[^"]*"', health, told_it)
+            otherwise(section)
             told[f"program:{name}"] = section
             told[f"group:more-{name}"] = {"programs": name, "priority": "40"}
             return _written(told)

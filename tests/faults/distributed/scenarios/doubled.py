@@ -6,6 +6,7 @@ import signal
 import time
 
 from tests.faults.distributed.run import Run
+from tests.faults.distributed.system import until
 
 _BOTH_SECONDS = 15.0
 
@@ -31,9 +32,24 @@ def two_of_each(run: Run) -> None:
 
 def stand_by(run: Run) -> None:
     """A second relay stands by; the active one is killed, and the other one takes over."""
-    run.system.add("relay-2", "relay", "")
-    run.useful(run.kill("relay"))
+    run.system.add("relay-2", "relay")
+    _stands_by(run, "relay-2")
+    began, old = time.monotonic(), run.system.kill("relay")
+    _until_active(run, "relay-2")
+    run.notes.append(f"the other relay took over after {time.monotonic() - began:.1f} s")
+    run.kills += 1
+    run.useful(run.system.back("relay", old))
+    _stands_by(run, "relay")  # It came too late.
     run.system.remove("relay-2")
+    _until_active(run, "relay")
+
+
+def _stands_by(run: Run, name: str) -> None:
+    until(lambda: run.system.health(name).get("active") is False, 30, f"{name} stands by")
+
+
+def _until_active(run: Run, name: str) -> None:
+    until(lambda: run.system.health(name).get("active") is True, 10, f"{name} is active")
 
 
 def unfenced(run: Run) -> None:

@@ -1,0 +1,1 @@
+"""What processes under test load at their start: see ``sitecustomize.py``."""
