@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+import psycopg2
 from psycopg2.errors import UniqueViolation
 
 from shared.eventlog import Appended, Conflict, Entry, Recorded, checked, digest
@@ -187,10 +188,18 @@ def append(connection: Connection, entries: Sequence[Entry]) -> list[Outcome]:
 
 def _call(connection: Connection, query: str, arguments: Sequence[object]) -> list[Any]:
     if not connection.prepared:
+        _prepare(connection)
+    return _rows(connection, query, arguments)
+
+
+def _prepare(connection: Connection) -> None:
+    try:
         with connection.cursor() as cursor:
             cursor.execute(_PREPARE)
-        connection.prepared = True
-    return _rows(connection, query, arguments)
+    except psycopg2.Error:  # What was prepared stays so; a second try would be refused for ever.
+        connection.close()
+        raise
+    connection.prepared = True
 
 
 def _outcome(entry: Entry, actual: int, positions: tuple[int, ...], *, earlier: bool) -> Outcome:

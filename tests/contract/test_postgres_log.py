@@ -126,6 +126,22 @@ def test_connections_that_were_cut_off_are_replaced(log: PostgresLog) -> None:
     assert append(log, "order-5", 0, "b") == Appended((5,))
 
 
+def test_a_connection_whose_preparation_was_cut_short_is_of_use_afterwards(
+    database: str, address: str
+) -> None:
+    """What PREPARE has made stays, whatever happens to the rest of it; made twice it is refused."""
+    with (
+        closing(PostgresLog(f"{address}&options=-c%20statement_timeout%3D300")) as hurried,
+        closing(psycopg2.connect(server().address(database, OWNER))) as owner,
+    ):
+        owner.cursor().execute("LOCK TABLE log.event IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(Unavailable):
+            append(hurried, "order-1", 0, "a")
+        owner.rollback()
+
+        assert append(hurried, "order-1", 0, "a") == Appended((1,))
+
+
 def test_a_server_killed_under_load_keeps_what_it_acknowledged(other_server: Server) -> None:
     log = PostgresLog(other_server.address(other_server.log_database()), connections=4)
     enough = threading.Event()
