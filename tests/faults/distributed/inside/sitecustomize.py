@@ -1,9 +1,10 @@
 """Does inside of a process what no signal does by itself. Every process under test has this folder
 in ``PYTHONPATH``, so Python loads it before anything else.
 
-SIGUSR2 has it read ``FAULTS_FOLDER/<PBXIM_PROCESS>.told`` and carry that out: ``spin SECONDS`` keeps
-the thread busy that runs the hub; ``clock SECONDS`` has the machine's clock go wrong by so much, as
-the product reads it (``MachineClock``, ``time.time``, ``time.time_ns``). The file is gone then.
+SIGUSR2 has it read ``FAULTS_FOLDER/<PBXIM_PROCESS>.told`` and carry that out: ``spin SECONDS``
+keeps the thread busy that runs the hub; ``clock SECONDS`` has the machine's clock go wrong by so
+much, as the product reads it (``MachineClock``, ``time.time``, ``time.time_ns``). The file is gone
+then.
 """
 
 from __future__ import annotations
