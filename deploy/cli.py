@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,22 +19,24 @@ from deploy.assembly import assemble
 from deploy.ground import all_specs, open_log
 from deploy.single import make_lock
 from deploy.staff import invite_staff
-from deploy.stores import RELAY, SERVICES, Kind, open_store
+from deploy.stores import KINDS, RELAY, SERVICES, Kind, open_store
 from shared import config, logging
 from shared.clock import MachineClock
 from shared.codec import decode_meta
 from shared.consumers import checkpoints, parking
 from shared.errors import PbxError
-from shared.eventlog import EventLog, Recorded
+from shared.eventlog import EventLog, Recorded, verifying
 from shared.stores import Store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 events = typer.Typer(no_args_is_help=True, help="What happened.")
+audit = typer.Typer(no_args_is_help=True, help="Whether what is stored can be believed.")
 parked = typer.Typer(no_args_is_help=True, help="Events that could not be handled.")
 projections = typer.Typer(no_args_is_help=True, help="Read models.")
 staff = typer.Typer(no_args_is_help=True, help="The people of the back office.")
 for name, group in (
     ("events", events),
+    ("audit", audit),
     ("parked", parked),
     ("projections", projections),
     ("staff", staff),
@@ -137,6 +140,33 @@ def export_events() -> None:
         for event in some:
             _say(_shown(event), as_json=True)
         after = some[-1].position
+
+
+@audit.command("verify")
+def verify_log(*, as_json: AsJson = False) -> None:
+    """Looks through the whole log, and at every consumer's place in it. Ends with 1 if something
+    does not fit; every such thing is a line that begins with its position."""
+    log = _log()
+    found = [*verifying.findings(log), *_misplaced(log)]
+    for one in found:
+        line = f"{one.position:>8}  {one.where:<32} {one.problem}"
+        _say(asdict(one) if as_json else line, as_json=as_json)
+    _talk(f"{log.head()} is the last position; {len(found)} things do not fit.")
+    if found:
+        raise typer.Exit(1)
+
+
+def _misplaced(log: EventLog) -> Iterator[verifying.Finding]:
+    for kind in KINDS:
+        for store in _stores(kind):
+            store.create(checkpoints.CHECKPOINTS)
+            with store.read() as connection:
+                places = checkpoints.everyones(connection)
+            for name, place in places:
+                try:
+                    checkpoints.verify(place, log)
+                except PbxError as error:
+                    yield verifying.Finding(place.position, name, error.detail)
 
 
 @parked.command("list")

@@ -11,6 +11,7 @@ from shared.config import Settings
 from shared.stores import SqliteStore, Store
 
 Kind = Literal["state", "views"]
+KINDS: tuple[Kind, ...] = ("state", "views")
 SERVICES = ("inventory", "orders", "routing", "porting", "billing", "gateway")
 RELAY = "relay"
 KEYS = "keys"  # In the place of a service: what all of them share, the wrapped keys of persons.

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    RowMapping,
     String,
     Table,
     bindparam,
@@ -69,7 +70,7 @@ _moving = (
 def load(connection: Connection, consumer: str) -> Checkpoint | None:
     """The stored checkpoint, if there is one."""
     row = connection.execute(_loading, {"name": consumer}).mappings().first()
-    return None if row is None else Checkpoint(**{k: v for k, v in row.items() if k != "consumer"})
+    return None if row is None else _checkpoint(row)
 
 
 def positions(connection: Connection) -> list[tuple[str, int]]:
@@ -77,6 +78,16 @@ def positions(connection: Connection) -> list[tuple[str, int]]:
     lags behind the consumer."""
     found = connection.execute(select(_table.c.consumer, _table.c.position))
     return sorted((row.consumer, row.position) for row in found)
+
+
+def everyones(connection: Connection) -> list[tuple[str, Checkpoint]]:
+    """Every consumer of a store with its checkpoint, by name."""
+    rows = connection.execute(select(_table).order_by(_table.c.consumer)).mappings()
+    return [(row["consumer"], _checkpoint(row)) for row in rows]
+
+
+def _checkpoint(row: RowMapping) -> Checkpoint:
+    return Checkpoint(**{k: v for k, v in row.items() if k != "consumer"})
 
 
 def verify(checkpoint: Checkpoint, log: EventLog) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,26 @@ def test_without_a_data_folder_it_says_what_to_do(tmp_path: Path) -> None:
     nothing = pbxim(tmp_path / "none", "events", "tail")
     assert (nothing.returncode, nothing.stdout) == (1, "")
     assert "Start the product once, or set PBXIM_DATA" in nothing.stderr
+
+
+def test_an_audit_finds_nothing_in_an_untouched_log_and_names_what_was_changed(
+    site: Site, tmp_path: Path
+) -> None:
+    site.stocked().customer()
+    before = pbxim(tmp_path / "data", "audit", "verify")
+    head = site.world.runtime.application.log.head()
+    with closing(sqlite3.connect(tmp_path / "data" / "log.db")) as connection, connection:
+        connection.execute("DROP TRIGGER event_no_update")
+        connection.execute("DROP TRIGGER event_no_delete")
+        connection.execute("UPDATE event SET payload = X'7b7d' WHERE position = 3")
+        connection.execute("DELETE FROM event WHERE position = ?", (head,))
+    after = pbxim(tmp_path / "data", "audit", "verify", "--json")
+    lines = [json.loads(line) for line in after.stdout.splitlines()]
+
+    assert (before.returncode, before.stdout) == (0, ""), before.stderr
+    assert f"{head} is the last position; 0 things do not fit" in before.stderr
+    assert after.returncode == 1
+    assert lines[0]["position"] == 3
+    assert lines[0]["problem"] == "the content does not fit its digest"
+    seen = {line["where"] for line in lines if line["position"] == head}
+    assert "stock" in seen  # A read model that knows the last event misses it.
