@@ -178,7 +178,7 @@ class Judge:
 
     def _settled(self, load: Load) -> list[str]:
         try:
-            until(lambda: _quiet(load), _SETTLE_SECONDS, "everything has come to rest")
+            until(lambda: quiet(load), _SETTLE_SECONDS, "everything has come to rest")
         except AssertionError as error:
             return [f"{error}: {_behind(load.probe.client)}"]
         return []
@@ -227,7 +227,8 @@ def _released(client: ApiClient, lines: list[Line]) -> Iterator[tuple[str, str]]
             yield "lost", f"release of {line.answer['id']}: it is {found.body.get('status')}"
 
 
-def _quiet(load: Load) -> bool:
+def quiet(load: Load) -> bool:
+    """Whether no order is under way and every consumer has seen everything."""
     ready = _ready(load.probe.client)
     if not ready.get("ready") or any(c["lag"] for c in ready["consumers"].values()):
         return False

@@ -16,6 +16,7 @@ from tests.faults.distributed.scenarios import (
     poison,
     servers,
     stopping,
+    tampered,
 )
 
 ORDER: dict[str, Scenario] = {
@@ -45,8 +46,11 @@ ORDER: dict[str, Scenario] = {
 }
 # On a system of its own, with a small disk for its database.
 ON_A_SMALL_DISK: dict[str, Scenario] = {"full-disk": full_disk.full_disk}
-# On a system of its own, which is of no use afterwards.
-ON_ITS_OWN: dict[str, Scenario] = {"older-log": data.older_log}
+# Each on a system of its own, which may be of no use afterwards.
+ON_ITS_OWN: dict[str, Scenario] = {
+    "tampered": tampered.tampered,
+    "older-log": data.older_log,
+}
 # With a protection off, and as what that has to be noticed.
 BITING: dict[str, tuple[Scenario, str]] = {
     "no-key": (biting.no_key, "doubled"),

@@ -90,9 +90,9 @@ def restored(run: Run) -> None:
     for name in names:
         run.system.halt(name)
     dump = run.system.folder / "dump"
-    _tool("pg_dump", f"--dbname={_address(run)}", "--format=custom", f"--file={dump}")
+    _tool("pg_dump", f"--dbname={address(run)}", "--format=custom", f"--file={dump}")
     place = _new_cluster(run)
-    _tool("pg_restore", f"--dbname={_address(run)}", "--exit-on-error", str(dump))
+    _tool("pg_restore", f"--dbname={address(run)}", "--exit-on-error", str(dump))
     for name in names:
         run.system.resume(name)
     run.since = run.system.listening()
@@ -105,17 +105,17 @@ def older_log(run: Run) -> None:
     run.judged = False
     dump = run.system.folder / "older"
     _tool(
-        "pg_dump", f"--dbname={_address(run)}", "--format=custom", "--schema=log", f"--file={dump}"
+        "pg_dump", f"--dbname={address(run)}", "--format=custom", "--schema=log", f"--file={dump}"
     )
     time.sleep(8)
     run.load.stop()
     names = [name for name in run.system.names if name != "payments"]
     for name in names:
         run.system.halt(name)
-    with contextlib.closing(psycopg2.connect(_address(run))) as connection:
+    with contextlib.closing(psycopg2.connect(address(run))) as connection:
         connection.autocommit = True
         connection.cursor().execute("DROP SCHEMA log CASCADE")
-    _tool("pg_restore", f"--dbname={_address(run)}", "--exit-on-error", str(dump))
+    _tool("pg_restore", f"--dbname={address(run)}", "--exit-on-error", str(dump))
     for name in names:
         run.system.resume(name)
     run.system.listening()
@@ -132,7 +132,8 @@ def _standing(run: Run) -> list[str]:
     return [n for n, c in consumers.items() if "missing or another one" in (c["failure"] or "")]
 
 
-def _address(run: Run) -> str:
+def address(run: Run) -> str:
+    """The product's database, as its superuser."""
     return run.system.servers.database("postgres").removesuffix("postgres") + "pbxim"
 
 
