@@ -41,6 +41,7 @@ from shared.breaker import Breaker, BreakerOpenError
 from shared.consumers import checkpoints
 from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
 from shared.consumers.feed import Feed
+from shared.consumers.waiting import FARTHEST, is_over
 from shared.errors import Unavailable
 from shared.happened import Happened
 from shared.messages import event_type
@@ -266,7 +267,7 @@ class EffectWorker:
 
     def _claim(self) -> dict[str, Any] | None:
         now = self._runtime.machine.now()
-        asked = {"of_service": self._service, "now": now}
+        asked = {"of_service": self._service, "now": now, "far": now + FARTHEST}
         with self._runtime.state.read() as connection:
             if connection.execute(_due, asked).first() is None:
                 return None
@@ -305,13 +306,14 @@ class EffectWorker:
 
 
 def _due_statement() -> Select[Any]:
-    now = bindparam("now", type_=DateTime(timezone=True))
+    now, far = (bindparam(name, type_=DateTime(timezone=True)) for name in ("now", "far"))
     of_service = _effect.c.service == bindparam("of_service")
-    busy = select(_effect.c.key).where(of_service, _effect.c.claimed_until > now)
-    free = or_(_effect.c.claimed_until.is_(None), _effect.c.claimed_until <= now)
+    ended = is_over(_effect.c.claimed_until, now, far)
+    busy = select(_effect.c.key).where(of_service, ~ended)
+    free = or_(_effect.c.claimed_until.is_(None), ended)
     return (
         select(_effect)
-        .where(of_service, _effect.c.due_at <= now, free)
+        .where(of_service, is_over(_effect.c.due_at, now, far), free)
         .where(_effect.c.key.not_in(busy))
         .order_by(_effect.c.position)
         .limit(1)

@@ -27,6 +27,8 @@ from sqlalchemy import (
     update,
 )
 
+from shared.consumers.waiting import FARTHEST, is_over
+
 PARKING = MetaData()
 parked = Table(
     "parked",
@@ -90,7 +92,8 @@ def due(connection: Connection, consumer: str, now: datetime) -> list[Waiting]:
 
 
 def _ready(consumer: str, now: datetime) -> Any:
-    return and_(parked.c.consumer == consumer, parked.c.status != "parked", parked.c.due_at <= now)
+    over = is_over(parked.c.due_at, now, now + FARTHEST)
+    return and_(parked.c.consumer == consumer, parked.c.status != "parked", over)
 
 
 def handled(connection: Connection, consumer: str, position: int) -> None:

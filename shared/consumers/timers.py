@@ -173,7 +173,11 @@ class Scheduler:
     def _due(self, now: datetime) -> list[Row[Any]]:
         machine = self._runtime.machine.now()
         found = self._overdue(now, _AT_ONCE + len(self._later))
-        return [row for row in found if self._later.get(row, machine) <= machine][:_AT_ONCE]
+        return [row for row in found if not self._waits(row, machine)][:_AT_ONCE]
+
+    def _waits(self, row: Row[Any], machine: datetime) -> bool:
+        # A later instant than that is of a clock that was put right meanwhile.
+        return machine < self._later.get(row, machine) <= machine + _PAUSE
 
     def _overdue(self, now: datetime, limit: int) -> list[Row[Any]]:
         query = (

@@ -105,6 +105,16 @@ def test_a_request_that_died_may_be_run_again_after_8_seconds(site: Site) -> Non
     assert again.attempt == 2
 
 
+def test_a_key_of_a_dead_process_whose_clock_was_an_hour_ahead_is_free_at_once(
+    site: Site,
+) -> None:
+    answers = _answers(site)
+    answers.begin(_asked(), now=4000)
+    again = answers.begin(_asked(), now=400)
+    assert isinstance(again, Running)
+    assert again.attempt == 2
+
+
 def test_a_request_that_takes_long_keeps_its_key_while_its_process_lives(site: Site) -> None:
     answers, renewer = _answers(site), Renewer(site.world.runtime.state)
     running = answers.begin(_asked(), now=100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,30 @@ def test_tries_come_at_growing_intervals(world: World, post: Post) -> None:
 
     assert post.book == ["a/1"]
     assert len(post.attempts) == 8
+
+
+@pytest.mark.parametrize("minutes", [60, 24 * 60])
+def test_a_clock_that_is_put_right_makes_nothing_wait_for_what_it_was_ahead(
+    world: World, post: Post, minutes: int
+) -> None:
+    post.troubles = [post.unreachable]
+    fill(world, "a")
+    world.settle()
+    world.machine.forward(minutes=-minutes)
+    world.settle()
+
+    assert post.book == ["a/1"]
+
+
+def test_a_claim_by_a_clock_that_was_ahead_ends_with_its_process(world: World, post: Post) -> None:
+    fill(world, "a")
+    take_in(world)
+    claimed = world.machine.now() + timedelta(hours=1)
+    with world.state.write() as connection:  # Its process has died since.
+        connection.execute(table.update().values(claimed_until=claimed, attempts=1))
+    world.settle()
+
+    assert post.attempts == [Attempt(2, True, "a/1")]
 
 
 def test_a_provider_that_is_left_alone_was_not_sent_anything(world: World, post: Post) -> None:

@@ -110,6 +110,19 @@ def test_tries_come_at_growing_intervals_and_end_with_an_operator(
     assert parked(world) == [(position, "parked", len(parking.BACK_OFF) + 1)]
 
 
+def test_a_clock_that_is_put_right_makes_nothing_wait_for_what_it_was_ahead(
+    world: World, moody: Moody
+) -> None:
+    moody.failing = {"bad"}
+    fill(world, "bad")
+    world.settle()
+    moody.failing = set()
+    world.machine.forward(hours=-1)
+    world.settle()
+
+    assert parked(world) == []
+
+
 def until_parked(world: World) -> None:
     world.settle()
     for pause in parking.BACK_OFF:
