@@ -9,9 +9,9 @@ then.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,7 @@ def _spin(seconds: float) -> None:
 def _clock(seconds: float) -> None:
     global _wrong  # noqa: PLW0603  # One process, one clock.
     _wrong = seconds
-    clock = sys.modules["shared.clock"]
+    clock = importlib.import_module("shared.clock")
     clock.MachineClock.now = lambda _self: datetime.now(UTC) + timedelta(seconds=_wrong)  # type: ignore[attr-defined]
 
 

@@ -6,6 +6,7 @@ from tests.faults.distributed.run import Scenario
 from tests.faults.distributed.scenarios import (
     biting,
     blocked,
+    clocks,
     customers,
     data,
     doubled,
@@ -37,6 +38,7 @@ ORDER: dict[str, Scenario] = {
     "queue-deleted": customers.queue_deleted,
     "same-key": customers.same_key,
     "payments-misbehave": customers.payments_misbehave,
+    "clocks-jump": clocks.clocks_jump,
     "slow-transactions": data.slow_transactions,
     "network": network.network,
     "restored": data.restored,
