@@ -1,7 +1,8 @@
 """A process of the product with a protection switched off, so that a check can be seen to bite:
 ``python -m tests.faults.distributed.weakened nolock,nofence deploy.runner inventory``.
 
-Also what no customer can bring about: ``raising:ACCOUNT`` has every policy fail for one account.
+Also what no customer can bring about: ``raising:ACCOUNT`` has every policy fail for one account,
+``renewed`` has every read model begin anew.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import runpy
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from deploy import publisher, single
 from services.billing import provider
-from shared.consumers import checkpoints, policies
+from shared.consumers import checkpoints, policies, projections
 
 
 class _Everybodys:
@@ -71,8 +73,19 @@ def raising(account: str) -> None:
     policies.PolicyConsumer._orders = orders  # type: ignore[method-assign]
 
 
+def renewed(_about: str) -> None:
+    """Every read model has another version, and is filled in small steps."""
+    make = projections.ProjectionConsumer.__init__
+
+    def made(self: Any, projection: projections.Projection, *rest: Any) -> None:
+        make(self, replace(projection, version=projection.version + 1000), *rest)
+
+    projections.ProjectionConsumer.__init__ = made  # type: ignore[method-assign]
+    projections._BATCH = 50
+
+
 WEAKNESSES: dict[str, Callable[[str], None]] = {
-    one.__name__: one for one in (nolock, nofence, noconfirm, nopaymentkey, raising)
+    one.__name__: one for one in (nolock, nofence, noconfirm, nopaymentkey, raising, renewed)
 }
 
 

@@ -1,0 +1,99 @@
+"""A read model is built anew while customers buy, as after an update that shows something else."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.client import HTTPException
+
+from shared import failpoints
+from tests.faults.distributed.run import Run
+from tests.faults.distributed.system import until
+
+_SERVICES = ("orders", "inventory")
+_LEAST = 120  # Acknowledged commands before: else there is no middle.
+
+
+def rebuilt(run: Run) -> None:
+    """Runners whose read models have another version begin to fill them, are killed in the middle,
+    and go on; then the old version comes back and does the same. No effect may be carried out
+    again, and the end has to be what the ledger says."""
+    until(lambda: run.load.ledger.count >= _LEAST, 120, "customers have bought")
+    with _looking(run) as seen:
+        for name in _runners(run):
+            run.system.halt(name)
+            run.system.add(f"{name}-new", name, "renewed")
+        for name in _runners(run):
+            _kill_in_the_middle(run, f"{name}-new")
+        until(lambda: _caught_up(run), 90, "the new read models have caught up")
+        run.useful(time.monotonic())
+        for name in _runners(run):
+            run.system.remove(f"{name}-new")
+            run.system.resume(name)
+        until(lambda: _caught_up(run), 90, "the old read models have caught up")
+    run.since = time.monotonic()
+    run.notes.append(f"looks at a list meanwhile: {dict(seen)}")
+
+
+def _kill_in_the_middle(run: Run, name: str) -> None:
+    old, done = run.system.pid(name), len(failpoints.carried_out(run.system.points))
+    failpoints.order(run.system.points, name, "checkpoint.before", run.chance.randint(8, 16))
+    until(lambda: len(failpoints.carried_out(run.system.points)) > done, 60, f"{name} dies")
+    run.notes.append(f"{name} died with {_places(run)} of {_head(run)} events")
+    run.kills += 1
+    run.system.back(name, old)
+
+
+def _places(run: Run) -> dict[str, int]:
+    found: dict[str, int] = {}
+    with contextlib.closing(run.system.connection()) as connection, connection.cursor() as cursor:
+        for service in _SERVICES:
+            cursor.execute(f"SELECT consumer, position FROM views_{service}.checkpoint")  # nosec B608
+            found |= dict(cursor.fetchall())
+    return found
+
+
+def _head(run: Run) -> int:
+    with contextlib.closing(run.system.connection()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT position FROM log.head")
+        ((head,),) = cursor.fetchall()
+        return int(head)
+
+
+def _caught_up(run: Run) -> bool:
+    with contextlib.suppress(OSError, HTTPException, KeyError, TypeError):
+        ready = run.load.probe.client.get("/readyz").body
+        mine = [
+            c for name, c in ready["consumers"].items() if name in {"orders", "numbers", "stock"}
+        ]
+        return len(mine) == 3 and all(one["lag"] < 100 and not one["failure"] for one in mine)
+    return False
+
+
+@contextlib.contextmanager
+def _looking(run: Run) -> Iterator[Counter[str]]:
+    """Somebody who owns a number looks at his list again and again."""
+    client, seen, ended = run.load.customers[0].client, Counter[str](), threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.1):
+            with contextlib.suppress(OSError, HTTPException):
+                answer = client.ask("GET", "/v1/numbers?limit=1", timeout=10)
+                marked = " and marked as behind" if "Read-Model-Behind" in answer.headers else ""
+                shown = "filled" if answer.status == 200 and answer.body["data"] else "empty"
+                seen[f"{shown}{marked}" if answer.status == 200 else str(answer.status)] += 1
+
+    thread = threading.Thread(target=look, name="looking", daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join(20)
+
+
+def _runners(run: Run) -> list[str]:
+    return ["runners"] if run.system.together else ["orders-runner", "inventory-runner"]
