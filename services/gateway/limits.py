@@ -8,7 +8,6 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from shared.errors import PbxError
 from shared.refusals import refusal
 
 _FAILURES_PER_EMAIL = "10 per 15 minutes"
@@ -50,13 +49,16 @@ class Limits:
 
     def _hit(self, limit: RateLimitItem, *who: str) -> None:
         if not self._strategy.hit(limit, *who):
-            raise self._refusal(limit, *who)
+            self._begin_anew_or_refuse(limit, *who)
+            self._strategy.hit(limit, *who)
 
     def _test(self, limit: RateLimitItem, *who: str) -> None:
         if not self._strategy.test(limit, *who):
-            raise self._refusal(limit, *who)
+            self._begin_anew_or_refuse(limit, *who)
 
-    def _refusal(self, limit: RateLimitItem, *who: str) -> PbxError:
-        ends = self._strategy.get_window_stats(limit, *who).reset_time
-        wait = max(1.0, ends - time.time())
-        return refusal("rate_limited", f"More than {limit}.", retry_after=wait)
+    def _begin_anew_or_refuse(self, limit: RateLimitItem, *who: str) -> None:
+        wait = self._strategy.get_window_stats(limit, *who).reset_time - time.time()
+        if wait <= limit.get_expiry() + 1:
+            raise refusal("rate_limited", f"More than {limit}.", retry_after=max(1.0, wait))
+        # It began by a clock that was ahead, and would last until then.
+        self._strategy.clear(limit, *who)
