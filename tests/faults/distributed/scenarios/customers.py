@@ -60,10 +60,16 @@ def _at_once(work: Callable[[], Any]) -> list[Any]:
 
 
 def payments_misbehave(run: Run) -> None:
-    """The provider drops answers after it has booked, fails before and after, and is slow; its
-    reports come twice, late and in another order."""
+    """The provider drops answers after it has booked, or answers when nobody waits any more; fails
+    before and after, and is slow; its reports come twice, late and in another order."""
     rules = [
         {"fault": "dropped_answer", "probability": 0.15, "seed": run.chance.randint(1, 99)},
+        {
+            "fault": "delay_after",
+            "seconds": 5,
+            "probability": 0.1,
+            "seed": run.chance.randint(1, 99),
+        },
         {"fault": "500_after", "probability": 0.1, "seed": run.chance.randint(1, 99)},
         {"fault": "500_before", "probability": 0.1, "seed": run.chance.randint(1, 99)},
         {"fault": "delay", "seconds": 0.3, "probability": 0.2, "seed": run.chance.randint(1, 99)},
@@ -76,6 +82,9 @@ def payments_misbehave(run: Run) -> None:
             rule["match"] = {"method": "POST", "path": "/v1/payment_intents"}
     assert control.ask("PUT", "/_faults", rules).status == 200
     time.sleep(8 if run.short else 30)
+    happened = {rule["fault"]: rule["happened"] for rule in control.get("/_faults").body["rules"]}
+    assert run.short or all(happened.values()), happened
+    run.notes.append(f"of the provider: {happened}")
     assert control.ask("PUT", "/_faults", []).status == 200
     run.since = time.monotonic()
 
