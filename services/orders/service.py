@@ -167,11 +167,12 @@ class OrdersService:
 
     @rpc
     def get_number(self, ctx: CallContext, number_or_num_id: str) -> dict[str, Any]:
-        """A number of the account: its current tenure, else its last. Raises ``number_unknown``."""
-        self._runtime.fresh(ctx, _NUMBERS)
+        """A number of the account: its current tenure, else its last. Raises ``number_unknown``,
+        and ``busy`` where it may only not be shown yet."""
+        fresh = self._runtime.fresh(ctx, _NUMBERS)
         row = views.find_number(self._runtime.views, _account(ctx), number_or_num_id)
         if row is None:
-            raise refusal("number_unknown")
+            raise refusal("number_unknown") if fresh else _not_shown_yet()
         return number_rows.number_json(row)
 
     @rpc

@@ -265,3 +265,15 @@ class TestLists:
 
         assert len(seen) == 3
         assert all("USING INDEX tenure_by_account" in detail for detail in seen)
+
+
+def test_a_number_is_not_called_unknown_while_the_view_is_behind_what_its_owner_has_seen(
+    world: World,
+) -> None:
+    ahead = context(f.ACCOUNT, at_least=world.runtime.application.log.head() + 1)
+    with pytest.raises(PbxError) as unsure:
+        world.client.call("orders", "get_number", ahead, number_or_num_id="num_9")
+    with pytest.raises(PbxError) as sure:
+        call(world, "get_number", number_or_num_id="num_9")
+
+    assert (unsure.value.code, sure.value.code) == ("busy", "number_unknown")
