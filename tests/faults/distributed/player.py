@@ -15,6 +15,7 @@ from tests.faults.distributed.run import Row, Run, play, prepare
 from tests.faults.distributed.scenarios import BITING, ON_A_SMALL_DISK, ON_ITS_OWN, ORDER
 from tests.faults.distributed.system import System
 
+_EACH_SECONDS = 50.0  # What a scenario takes that is played after the long one.
 GOAL = 10_000  # Acknowledged commands.
 ALONE = {**ON_A_SMALL_DISK, **ON_ITS_OWN}
 ALL = [*ORDER, *BITING, *ALONE]
@@ -38,10 +39,12 @@ class Player:
 
     def __post_init__(self) -> None:
         self.rows: list[Row] = []
+        self._left = 0  # Scenarios that are still to be played.
         self._end = time.monotonic() + self.seconds
 
     def play(self, names: Sequence[str]) -> list[Row]:
         """Plays them: most on one system, some each on one of its own."""
+        self._left = len(names)
         usual = [name for name in names if name not in ALONE]
         if usual:
             self._play_on(System(self.folder / "system", together=self.short), usual)
@@ -82,6 +85,8 @@ class Player:
         seed = self.seed + ALL.index(name)
         load, run = prepare(system, name, seed, customers=self.customers)
         run.short, run.disk = self.short, disk
+        self._left -= 1
+        run.spare = self._end - time.monotonic() - self._left * _EACH_SECONDS
         run.goal = GOAL - sum(row.acknowledged for row in self.rows)
         self.rows.append(_played(name, judge, load, run, seed))
         self.tell(self.rows[-1])

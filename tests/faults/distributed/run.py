@@ -26,7 +26,7 @@ class Run:
     """What a scenario has in its hands, and what it writes down. ``since`` is when the part that
     failed was back (monotonic); ``counted`` are recoveries over the limit, less what other work of
     the machine cost; ``planned`` and ``reached`` are fail-points; ``goal`` is how many commands are
-    still to be acknowledged in this run."""
+    still to be acknowledged in this run, ``spare`` for how many seconds that may go on."""
 
     system: System
     load: Load
@@ -34,6 +34,7 @@ class Run:
     short: bool = False
     judged: bool = True
     goal: int = 0
+    spare: float = float("inf")
     disk: DatabaseDisk | None = None
     kills: int = 0
     planned: list[str] = field(default_factory=list)

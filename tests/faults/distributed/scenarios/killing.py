@@ -92,8 +92,10 @@ def each_kind(run: Run) -> None:
 
 
 def long_run(run: Run) -> None:
-    """A process dies every few seconds until as many commands are acknowledged as were aimed at."""
-    end = time.monotonic() + (20 if run.short else _LONG_SECONDS)
+    """A process dies every few seconds until as many commands are acknowledged as were aimed at, or
+    the time is up that the scenarios behind this one need."""
+    most = 20 if run.short else min(_LONG_SECONDS, max(20, run.spare))
+    end = time.monotonic() + most
     while run.load.ledger.count < run.goal and time.monotonic() < end:
         time.sleep(run.chance.uniform(2, 6))
         run.kill(run.chance.choice(run.system.names))
