@@ -2,7 +2,7 @@
 ``python -m tests.faults.distributed.weakened nolock,nofence deploy.runner inventory``.
 
 Also what no customer can bring about: ``raising:ACCOUNT`` has every policy fail for one account,
-``renewed`` has every read model begin anew.
+``renewed`` has every read model begin anew, ``slowly`` in small steps.
 """
 
 from __future__ import annotations
@@ -74,18 +74,23 @@ def raising(account: str) -> None:
 
 
 def renewed(_about: str) -> None:
-    """Every read model has another version, and is filled in small steps."""
+    """Every read model has another version."""
     make = projections.ProjectionConsumer.__init__
 
     def made(self: Any, projection: projections.Projection, *rest: Any) -> None:
         make(self, replace(projection, version=projection.version + 1000), *rest)
 
     projections.ProjectionConsumer.__init__ = made  # type: ignore[method-assign]
+
+
+def slowly(_about: str) -> None:
+    """Every read model is filled in small steps, so that there is a middle."""
     projections._BATCH = 50
 
 
 WEAKNESSES: dict[str, Callable[[str], None]] = {
-    one.__name__: one for one in (nolock, nofence, noconfirm, nopaymentkey, raising, renewed)
+    one.__name__: one
+    for one in (nolock, nofence, noconfirm, nopaymentkey, raising, renewed, slowly)
 }
 
 

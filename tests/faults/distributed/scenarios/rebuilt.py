@@ -18,22 +18,25 @@ _LEAST = 120  # Acknowledged commands before: else there is no middle.
 
 
 def rebuilt(run: Run) -> None:
-    """Runners whose read models have another version begin to fill them, are killed in the middle,
-    and go on; then the old version comes back and does the same. Who looks sees a part meanwhile.
-    No effect may be carried out again, and the end has to be what the ledger says."""
+    """Runners whose read models have another version fill them; then those of the usual version do
+    so again, are killed in the middle, and go on. Who looks sees a part meanwhile. No effect may be
+    carried out again, and the end, filled by those that were killed, has to be what the ledger
+    says."""
     until(lambda: run.load.ledger.count >= _LEAST, 120, "customers have bought")
+    names = _runners(run)
     with _looking(run) as seen:
-        for name in _runners(run):
+        for name in names:
             run.system.halt(name)
             run.system.add(f"{name}-new", name, "renewed")
-        for name in _runners(run):
-            _kill_in_the_middle(run, f"{name}-new")
         until(lambda: _caught_up(run), 90, "the new read models have caught up")
-        run.useful(time.monotonic())
-        for name in _runners(run):
+        for name in names:
             run.system.remove(f"{name}-new")
-            run.system.resume(name)
-        until(lambda: _caught_up(run), 90, "the old read models have caught up")
+            run.system.add(f"{name}-again", name, "slowly")
+            _kill_in_the_middle(run, f"{name}-again")
+        until(lambda: _caught_up(run), 90, "the usual read models have caught up")
+    for name in names:
+        run.system.remove(f"{name}-again")
+        run.system.resume(name)
     run.since = time.monotonic()
     refused = Counter(line.answer.get("code") for line in run.load.ledger.lines())
     run.notes.append(f"looks at a list meanwhile: {dict(seen)}")
