@@ -2,20 +2,24 @@
 ``python -m tests.faults.distributed.weakened nolock,nofence deploy.runner inventory``.
 
 Also what no customer can bring about: ``raising:ACCOUNT`` has every policy fail for one account,
-``renewed`` has every read model begin anew, ``slowly`` in small steps.
+``renewed`` has every read model begin anew, ``slowly:…`` in small steps.
 """
 
 from __future__ import annotations
 
+import os
 import runpy
+import signal
 import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from deploy import publisher, single
 from services.billing import provider
+from shared import failpoints
 from shared.consumers import checkpoints, policies, projections
 
 
@@ -83,9 +87,27 @@ def renewed(_about: str) -> None:
     projections.ProjectionConsumer.__init__ = made  # type: ignore[method-assign]
 
 
-def slowly(_about: str) -> None:
-    """Every read model is filled in small steps, so that there is a middle."""
+def slowly(about: str) -> None:
+    """Every read model is filled in small steps; ``CONSUMER@POSITION`` says where its process is
+    killed, once, before that step is committed."""
+    consumer, position = about.split("@")
+    mark = Path(os.environ["FAULTS_FOLDER"]) / f"{os.environ['PBXIM_PROCESS']}.died"
+    reached: list[int] = []
+
+    def move(connection: Any, name: str, old: Any, new: Any) -> None:
+        kept(connection, name, old, new)
+        if name == consumer and new.position >= int(position) and not mark.exists():
+            reached.append(new.position)
+
+    def reach(place: str) -> None:
+        if reached and place == "checkpoint.before":
+            mark.write_text(str(reached[0]))
+            os.kill(os.getpid(), signal.SIGKILL)
+        passed(place)
+
     projections._BATCH = 50
+    kept, checkpoints.move = checkpoints.move, move
+    passed, failpoints.reach = failpoints.reach, reach
 
 
 WEAKNESSES: dict[str, Callable[[str], None]] = {

@@ -9,11 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from http.client import HTTPException
 
-from shared import failpoints
 from tests.faults.distributed.run import Run
 from tests.faults.distributed.system import until
 
-_SERVICES = ("orders", "inventory")
 _LEAST = 120  # Acknowledged commands before: else there is no middle.
 
 
@@ -23,7 +21,7 @@ def rebuilt(run: Run) -> None:
     carried out again, and the end, filled by those that were killed, has to be what the ledger
     says."""
     until(lambda: run.load.ledger.count >= _LEAST, 120, "customers have bought")
-    names = _runners(run)
+    names, begun = _runners(run), _head(run)
     with _looking(run) as seen:
         for name in names:
             run.system.halt(name)
@@ -31,8 +29,7 @@ def rebuilt(run: Run) -> None:
         until(lambda: _caught_up(run), 90, "the new read models have caught up")
         for name in names:
             run.system.remove(f"{name}-new")
-            run.system.add(f"{name}-again", name, "slowly")
-            _kill_in_the_middle(run, f"{name}-again")
+            _die_in_the_middle(run, name, names[name], (begun + _head(run)) // 2)
         until(lambda: _caught_up(run), 90, "the usual read models have caught up")
     for name in names:
         run.system.remove(f"{name}-again")
@@ -51,22 +48,15 @@ def _allow(run: Run, words: str) -> None:
         run.notes.append(f"{words} ({found} times)")
 
 
-def _kill_in_the_middle(run: Run, name: str) -> None:
-    old, done = run.system.pid(name), len(failpoints.carried_out(run.system.points))
-    failpoints.order(run.system.points, name, "checkpoint.before", run.chance.randint(8, 16))
-    until(lambda: len(failpoints.carried_out(run.system.points)) > done, 60, f"{name} dies")
-    run.notes.append(f"{name} died with {_places(run)} of {_head(run)} events")
+def _die_in_the_middle(run: Run, name: str, consumer: str, position: int) -> None:
+    again = f"{name}-again"
+    mark = run.system.points / f"{again}.died"
+    mark.unlink(missing_ok=True)
+    run.system.add(again, name, f"slowly:{consumer}@{position}")
+    until(mark.exists, 60, f"{again} dies")
+    run.notes.append(f"{again} died with {mark.read_text()} of {_head(run)} events")
     run.kills += 1
-    run.system.back(name, old)
-
-
-def _places(run: Run) -> dict[str, int]:
-    found: dict[str, int] = {}
-    with contextlib.closing(run.system.connection()) as connection, connection.cursor() as cursor:
-        for service in _SERVICES:
-            cursor.execute(f"SELECT consumer, position FROM views_{service}.checkpoint")  # nosec B608
-            found |= dict(cursor.fetchall())
-    return found
+    run.system.back(again, 0)
 
 
 def _head(run: Run) -> int:
@@ -108,5 +98,8 @@ def _looking(run: Run) -> Iterator[Counter[str]]:
         thread.join(20)
 
 
-def _runners(run: Run) -> list[str]:
-    return ["runners"] if run.system.together else ["orders-runner", "inventory-runner"]
+def _runners(run: Run) -> dict[str, str]:
+    """Each with the consumer at whose step it dies."""
+    if run.system.together:
+        return {"runners": "numbers"}
+    return {"orders-runner": "numbers", "inventory-runner": "stock"}
