@@ -28,8 +28,11 @@ _log = logging.logger("progress")
 CHANNEL = "pbxim_progress"
 _AGAIN_SECONDS = 1.0
 _GAP_SECONDS = 0.01
-# Every word wakes every process that listens. One that shows nothing can wait for the next one.
-_PATIENT_SECONDS = 0.03
+# Every word wakes every process that listens. One that shows nothing new to whoever waits for an
+# order is said so long after the one before it; after a rest at once.
+_PATIENT_SECONDS = 0.1
+# A word is a commit, and all commits that notify queue up. None of them has anything to keep.
+_PREPARE = "SET synchronous_commit = off"
 _MOST_STREAMS = 60  # PostgreSQL takes 8,000 bytes.
 _OLD_SECONDS = 10.0
 
@@ -65,6 +68,7 @@ class AnnouncingProgress(Progress):
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._said = 0.0
         self.offset: Callable[[], timedelta] = timedelta
         self.failures: Callable[[], dict[str, str]] = dict
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
@@ -94,7 +98,8 @@ class AnnouncingProgress(Progress):
     def _run(self) -> None:
         while not self._ended.is_set():
             if self._wake.wait(_AGAIN_SECONDS):
-                self._hurry.wait(_PATIENT_SECONDS)
+                self._hurry.wait(max(0.0, self._said + _PATIENT_SECONDS - time.monotonic()))
+            self._said = time.monotonic()
             self._wake.clear()
             self._hurry.clear()
             with contextlib.suppress(Unavailable, psycopg2.Error):
@@ -117,7 +122,7 @@ class AnnouncingProgress(Progress):
     def _say(self, word: Word) -> None:
         try:
             if self._connection is None:
-                self._connection = connect(self._address)
+                self._connection = connect(self._address, _PREPARE)
             with self._connection.cursor() as cursor:
                 payload = msgspec.json.encode(word).decode()
                 cursor.execute("SELECT pg_notify(%s, %s)", (self._channel, payload))

@@ -32,14 +32,14 @@ from shared.spec import ServiceSpec
 
 @dataclass(frozen=True)
 class Works:
-    """What is stepped (``consumers``, in this order) and what works beside it; ``wanted`` are the
-    types of events that any of it does something for."""
+    """What is stepped (``consumers``, in this order) and what works beside it; ``urgent`` are the
+    types of events that somebody waits for: they are answered, or shown to whoever waits."""
 
     feed: Feed
     consumers: list[Consumer]
     workers: dict[str, tuple[EffectWorker, ...]]
     pools: list[WorkerPool]
-    wanted: frozenset[str]
+    urgent: frozenset[str]
 
     @property
     def schedulers(self) -> list[Scheduler]:
@@ -59,8 +59,8 @@ def make_works(ground: Ground, specs: Sequence[ServiceSpec], news: News | None =
     consumers += [scheduler for one in made for scheduler in one.schedulers]
     workers = {one.spec.name: one.workers for one in made if one.workers}
     pools = [one.pool for one in made if one.pool is not None]
-    wanted = frozenset(event_type(cls).name for one in made for cls in one.wanted())
-    return Works(feed, consumers, workers, pools, wanted)
+    urgent = frozenset(event_type(cls).name for one in made for cls in one.urgent())
+    return Works(feed, consumers, workers, pools, urgent)
 
 
 class _Service:
@@ -76,11 +76,10 @@ class _Service:
         self.pool = WorkerPool(partial(next, iter(self.workers)), size) if size else None
         self.schedulers: list[Scheduler] = []
 
-    def wanted(self) -> Iterable[type]:
+    def urgent(self) -> Iterable[type]:
         spec = self.spec
         yield from spec.policy.events if spec.policy else ()
-        yield from spec.timers.events if spec.timers else ()
-        yield from (cls for one in spec.projections for cls in one.events)
+        yield from (cls for one in spec.projections for cls in one.awaited)
         yield from (cls for one in self._effects for cls in one.events)
 
     def policies(self) -> Iterable[Consumer]:

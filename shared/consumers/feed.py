@@ -54,6 +54,7 @@ class Feed:
         self._window: list[Happened] = []
         self._asked: bool | None = None
         self.read_at_once = 0  # How many events the log gave last.
+        self.read_in_all = 0
         self.last_types: frozenset[str] = frozenset()  # Of which types.
         self._behind = 0  # The window has every event from here to its end.
 
@@ -118,6 +119,7 @@ class Feed:
         stored = self.log.read_all(after, limit)
         if stored:
             self.read_at_once = len(stored)
+            self.read_in_all += len(stored)
             self.last_types = frozenset(event.type for event in stored)
         if self.log.contiguous:
             _assert_contiguous(after, stored)
