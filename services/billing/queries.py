@@ -38,9 +38,7 @@ def accounts(views: Store, limit: int, after: str | None) -> Answer:
 
 def cards(views: Store, account_id: str) -> list[Answer]:
     """The cards of an account in the order they were added."""
-    with views.read() as connection:
-        found = connection.execute(_cards, {"of": account_id}).mappings()
-        return [_card(row) for row in found]
+    return [_card(row._asdict()) for row in views.ask(_cards, {"of": account_id})]
 
 
 _cards = (
@@ -83,8 +81,9 @@ def _of(query: Select[Any], account_id: str | None) -> Select[Any]:
 
 
 def _first(views: Store, query: Select[Any]) -> Any:
-    with views.read() as connection:
-        return connection.execute(query).mappings().first()
+    for row in views.ask(query):
+        return row._asdict()
+    return None
 
 
 def _page(

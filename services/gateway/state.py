@@ -141,14 +141,12 @@ def signing_key(state: Store) -> str:
 
 def first(state: Store, query: Any, **wanted: Any) -> Row[Any] | None:
     """The first row of a query, with the values of its parameters."""
-    with state.read() as connection:
-        return connection.execute(query, wanted).first()
+    return next(iter(state.ask(query, wanted)), None)
 
 
 def rows(state: Store, query: Any) -> list[Row[Any]]:
     """All rows of a query."""
-    with state.read() as connection:
-        return list(connection.execute(query))
+    return list(state.ask(query))
 
 
 def run(state: Store, statement: Any) -> int:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     Connection,
     Select,
     String,
+    Table,
     and_,
     bindparam,
     case,
-    false,
     func,
     or_,
     select,
@@ -33,22 +34,26 @@ Row = dict[str, Any]
 
 def find_order(views: Store, account_id: str | None, order_id: str) -> Row | None:
     """The row of an order, if it is this account's."""
-    with views.read() as connection:
-        row = (
-            connection.execute(_one_order, {"wanted": order_id, "of": account_id})
-            .mappings()
-            .first()
-        )
-    return None if row is None else dict(row)
+    return _only(views, _one_order, order_id, account_id)
 
 
-def _order_statement() -> Select[Any]:
+def _only(views: Store, query: Select[Any], wanted: str, account_id: str | None) -> Row | None:
+    for row in views.ask(query, {"wanted": wanted, "of": account_id}):
+        return row._asdict()
+    return None
+
+
+def _of_theirs(table: Table, column: Column[str]) -> Select[Any]:
+    # Made once: a statement of forty columns takes longer to build than to be answered.
     of = bindparam("of", type_=String)
-    allowed = or_(of.is_(None), customer_order.c.account_id == of)
-    return select(customer_order).where(customer_order.c.order_id == bindparam("wanted"), allowed)
+    allowed = or_(of.is_(None), table.c.account_id == of)
+    return select(table).where(column == bindparam("wanted"), allowed)
 
 
-_one_order = _order_statement()  # Asked several times while an order is waited for.
+_one_order = _of_theirs(customer_order, customer_order.c.order_id)
+_newest = tenure.c.begun_at.desc()
+_number_by_id = _of_theirs(tenure, tenure.c.num_id).order_by(_newest).limit(1)
+_newest_of_number = _of_theirs(tenure, tenure.c.number).order_by(_newest).limit(1)
 
 
 def list_orders(
@@ -69,18 +74,13 @@ def list_orders(
 
 def find_number(views: Store, account_id: str | None, number_or_id: str) -> Row | None:
     """The account's tenure: by id, or its newest of a number."""
-    query = select(tenure).where(_named(number_or_id)).order_by(tenure.c.begun_at.desc())
-    with views.read() as connection:
-        return _first(connection, _of_account(query, tenure.c.account_id, account_id))
-
-
-def _named(number_or_id: str) -> Any:
     if number_or_id.startswith("num_"):
-        return tenure.c.num_id == number_or_id
+        return _only(views, _number_by_id, number_or_id, account_id)
     try:
-        return tenure.c.number == parse_e164(number_or_id)
+        number = parse_e164(number_or_id)
     except Refusal:
-        return false()
+        return None
+    return _only(views, _newest_of_number, number, account_id)
 
 
 def list_numbers(
@@ -174,8 +174,3 @@ def _last_change(connection: Connection, account_id: str | None) -> str:
 
 def _of_account(query: Select[Any], column: Any, account_id: str | None) -> Select[Any]:
     return query if account_id is None else query.where(column == account_id)
-
-
-def _first(connection: Connection, query: Select[Any]) -> Row | None:
-    row = connection.execute(query.limit(1)).mappings().first()
-    return None if row is None else dict(row)

@@ -85,11 +85,10 @@ def find_route(views: Store, account_id: str | None, number_or_id: str) -> Row:
     query = select(route).where(_named(number_or_id)).order_by(route.c.begun_at.desc())
     if account_id is not None:
         query = query.where(route.c.account_id == account_id)
-    with views.read() as connection:
-        found = connection.execute(query.limit(1)).mappings().first()
-    if found is None:
+    found = views.ask(query.limit(1))
+    if not found:
         raise refusal("number_unknown")
-    return dict(found)
+    return found[0]._asdict()
 
 
 def _named(number_or_id: str) -> Any:

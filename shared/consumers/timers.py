@@ -122,8 +122,7 @@ class Scheduler:
     def next_due(self, after: datetime | None = None) -> datetime | None:
         """When something is due next (after an instant): business time."""
         query = self._first if after is None else self._first.where(self._table.c.due_at > after)
-        with self._views.read() as connection:
-            found = connection.execute(query).scalar()
+        ((found,),) = self._views.ask(query)
         return found.replace(tzinfo=UTC) if found else None
 
     def overdue(self) -> bool:
@@ -186,8 +185,7 @@ class Scheduler:
             .order_by(self._table.c.due_at, self._table.c.name, self._table.c.key)
             .limit(limit)
         )
-        with self._views.read() as connection:
-            return list(connection.execute(query))
+        return list(self._views.ask(query))
 
     def _order(self, row: Row[Any]) -> Order:
         due = row.due_at.replace(tzinfo=UTC)

@@ -64,8 +64,7 @@ class StoredKeyring:
         known = self._remembered(subject)
         if known is not None:
             return known
-        with self._state.read() as connection:
-            row = connection.execute(_row_of(subject)).first()
+        row = next(iter(self._state.ask(_row_of(subject))), None)
         if row is None or row.wrapped is None:
             return None
         found = self._wrapper.unwrap(subject, row.wrapped)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Connection, Engine, MetaData, Row, Select
 
 
 class Store(Protocol):
@@ -23,12 +24,21 @@ class Store(Protocol):
     def remake(self, connection: Connection, metadata: MetaData) -> None:
         """Makes tables anew and empty, as part of a transaction of ``write``."""
 
-    def write(self) -> AbstractContextManager[Connection]:
+    def write(self, *, lazily: bool = False) -> AbstractContextManager[Connection]:
         """A transaction that writes: all of it or nothing. Writers of one store take turns, those
-        of other processes too: what was read in it is still so when it ends."""
+        of other processes too: what was read in it is still so when it ends.
+
+        ``lazily``: it does not wait for the disk. A power cut may take it back, and then all that
+        was written later as well; for what is done again then, with the same result."""
 
     def read(self) -> AbstractContextManager[Connection]:
         """A consistent look at the store; it does not wait for writers and cannot write."""
+
+    def ask(
+        self, query: Select[Any], values: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """The rows of one query: ``read`` for a single look, and cheaper. It is asked again where
+        the connection had been lost."""
 
     def close(self) -> None:
         """Closes every connection."""

@@ -4,7 +4,8 @@ this module.
 Writers of one store take turns, as in a file: those of one process by a lock of its own (so that
 waiting costs no connection), those of several by an advisory lock that the transaction takes as its
 first step. Thus "look, then write" needs no row locks and an insert of what is not there cannot
-clash. Opening a transaction is one round trip. Why: docs/adr/0016-stores-in-postgresql.md.
+clash. Opening a transaction is one round trip, a single question none but its own. Why:
+docs/adr/0016-stores-in-postgresql.md.
 """
 
 from __future__ import annotations
@@ -13,39 +14,34 @@ import contextlib
 import re
 import threading
 import zlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import psycopg2
-from sqlalchemy import Connection, Engine, MetaData, QueuePool, create_engine
+from sqlalchemy import Connection, Engine, MetaData, Row, Select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from shared.errors import raise_because
-from shared.eventlog.postgres_pool import connect, translate, translate_is_loss
+from shared.eventlog.postgres_pool import translate, translate_is_loss
 from shared.refusals import refusal
 from shared.stores.as_sqlite import as_sqlite_has
+from shared.stores.postgres_engine import engine_of
 
 # Of one process to one store, never shared with another store: whoever waits here for a connection
 # may hold one of another. With the log's own they are what max_connections is divided by.
 CONNECTIONS = 8
 PATIENCE = 30  # Seconds, for a connection and for one's turn.
 _TURNS = 7_263_001  # The first half of the advisory locks' names.
-# A plan is made for the values at hand: views are searched in many ways. Instants come back in UTC.
-# What was acknowledged survives a power cut, also where the server's default is careless.
-_PREPARE = """
-SET TimeZone = 'UTC'; SET jit = off;
-SET lock_timeout = '%ds'; SET idle_in_transaction_session_timeout = '60s';
-SELECT set_config('synchronous_commit', 'on', false)
-  WHERE current_setting('synchronous_commit') = 'off';
-"""
-# A commit that waits for the disk would let the next writer wait, too. So a transaction ends
-# without, its turn is over, and then its writer waits until the database's own log is on the disk
-# up to here: the disk is asked once for all that wait together. Who builds on what is not on the
-# disk yet comes later in that log, so the one is never kept without the other.
-_LAZILY = "SET LOCAL synchronous_commit = off;"
+_LOOK = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# A commit that waits for the disk would let the next writer wait, too. So where others wait for
+# their turn, a transaction ends without, its turn is over, and then its writer waits until the
+# database's own log is on the disk up to here: the disk is asked once for all that wait together.
+# Who builds on what is not on the disk yet comes later in that log, so the one is never kept
+# without the other.
+_LAZILY = "SET LOCAL synchronous_commit = off; COMMIT"
 _FLUSH = "SELECT pg_logical_emit_message(true, 'pbxim', '')"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NOT_THERE = "42P01"  # A table that another process makes and has not made yet.
@@ -56,7 +52,8 @@ class PostgresStore:
     """A ``Store`` in a schema. ``address`` is libpq's (``postgresql://user@host:port/database``).
 
     Stores of the same schema share a process's connections, at most so many as the first one says;
-    whoever finds none free waits.
+    whoever finds none free waits. Tables that are not in it are looked for in the schemas
+    ``beside`` it.
     """
 
     def __init__(
@@ -67,20 +64,20 @@ class PostgresStore:
         durable: bool,
         connections: int = CONNECTIONS,
         patience: int = PATIENCE,
+        beside: Sequence[str] = (),
     ) -> None:
         if not _NAME.fullmatch(schema):
             message = f"{schema!r} is no plain name of a schema"
             raise ValueError(message)
         self.schema = schema
-        self._place: tuple[str, str] | None = (address, schema)
-        self._shared = _use(address, schema, connections, patience)
+        place = (address, ", ".join((schema, *beside)))
+        self._place: tuple[str, str] | None = place
+        self._shared = _use(place, connections, patience)
         self.engine: Engine = self._shared.engine
         self._made: set[MetaData] = set()
-        here = f"SET LOCAL search_path = {schema};"
-        self._look = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {here}"
         self._durable = durable
         name = zlib.crc32(schema.encode()) - 2**31
-        self._begin = f"BEGIN; {here}{_LAZILY} SELECT pg_advisory_xact_lock({_TURNS}, {name})"
+        self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({_TURNS}, {name})"
 
     def create(self, metadata: MetaData) -> None:
         """See ``Store.create``. Raises ``log_not_migrated`` where the schema is missing and this
@@ -100,27 +97,46 @@ class PostgresStore:
         as_sqlite_has(metadata).create_all(connection)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, lazily: bool = False) -> Iterator[Connection]:
         """See ``Store.write``."""
+        waits = self._durable and not lazily
         with _translated(), contextlib.ExitStack() as at_last:
             with _taken(self._shared):
                 connection = self._begun(self._begin)
                 at_last.callback(connection.close)
                 with _undone_after_an_error(connection):
                     yield connection
-                    _say(connection, "COMMIT")
-            if self._durable:
+                    at_once = waits and not self._shared.waiting
+                    _say(connection, "COMMIT" if at_once else _LAZILY)
+            if waits and not at_once:
                 _say(connection, _FLUSH)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """See ``Store.read``."""
         with _translated(), contextlib.ExitStack() as at_last:
-            connection = self._begun(self._look)
+            connection = self._begun(_LOOK)
             at_last.callback(connection.close)
             at_last.enter_context(_undone_after_an_error(connection))
             yield connection
             _say(connection, "ROLLBACK")
+
+    def ask(
+        self, query: Select[Any], values: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """See ``Store.ask``."""
+        with _translated():
+            try:
+                return self._asked(query, values)
+            except (psycopg2.Error, DBAPIError) as error:
+                if not _is_loss(error):
+                    raise
+            self.engine.dispose()  # The others were made before the server went away, too.
+            return self._asked(query, values)
+
+    def _asked(self, query: Select[Any], values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
+        with self.engine.connect() as connection:
+            return connection.execute(query, values or {}).all()
 
     def close(self) -> None:
         """See ``Store.close``. Another store on the same schema keeps what it shares with this."""
@@ -146,6 +162,7 @@ class _Shared:
     engine: Engine
     patience: int
     turn: threading.Lock = field(default_factory=threading.Lock)
+    waiting: deque[None] = field(default_factory=deque)  # One for each that waits for its turn.
     users: int = 0
 
 
@@ -153,12 +170,11 @@ _open: dict[tuple[str, str], _Shared] = {}
 _registry = threading.Lock()
 
 
-def _use(address: str, schema: str, connections: int, patience: int) -> _Shared:
+def _use(place: tuple[str, str], connections: int, patience: int) -> _Shared:
     with _registry:
-        if (address, schema) not in _open:
-            engine = _engine(address, connections, patience)
-            _open[address, schema] = _Shared(engine, patience)
-        found = _open[address, schema]
+        if place not in _open:
+            _open[place] = _Shared(engine_of(*place, connections, patience), patience)
+        found = _open[place]
         found.users += 1
         return found
 
@@ -170,37 +186,6 @@ def _let_go(place: tuple[str, str]) -> None:
         if found.users == 0:
             del _open[place]
             found.engine.dispose()
-
-
-def _engine(address: str, connections: int, patience: int) -> Engine:
-    # Transactions are ours (one round trip opens them); SQLAlchemy does not add its own.
-    return create_engine(
-        "postgresql+psycopg2://",
-        creator=partial(_connect, address, patience),
-        poolclass=QueuePool,
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=patience,
-        pool_use_lifo=True,
-        pool_reset_on_return=None,
-        isolation_level="AUTOCOMMIT",
-        executemany_mode="values_plus_batch",
-        use_native_hstore=False,
-    )
-
-
-def _connect(address: str, patience: int) -> psycopg2.extensions.connection:
-    connection = connect(address, _PREPARE % patience)
-    psycopg2.extensions.register_type(_SUM, connection)
-    return connection
-
-
-def _whole(text: str | bytes | None, _cursor: object) -> int | None:
-    return None if text is None else int(text)
-
-
-# The sum of a column is "numeric" here. Ours are whole numbers, as everywhere else.
-_SUM = psycopg2.extensions.new_type((1700,), "WHOLE", _whole)
 
 
 def _opened(engine: Engine, opening: str) -> Connection:
@@ -242,12 +227,22 @@ def _undo(connection: Connection) -> None:
 
 @contextlib.contextmanager
 def _taken(shared: _Shared) -> Iterator[None]:
-    if not shared.turn.acquire(timeout=shared.patience):
+    shared.waiting.append(None)
+    try:
+        mine = shared.turn.acquire(timeout=shared.patience)
+    finally:
+        shared.waiting.pop()
+    if not mine:
         raise refusal("busy", "The data is locked by another writer.")
     try:
         yield
     finally:
         shared.turn.release()
+
+
+def _is_loss(error: psycopg2.Error | DBAPIError) -> bool:
+    told = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(told, psycopg2.Error) and translate_is_loss(told)
 
 
 @contextlib.contextmanager

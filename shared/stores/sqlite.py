@@ -7,12 +7,12 @@ import contextlib
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, Row, Select, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import raise_because
@@ -44,8 +44,8 @@ class SqliteStore:
         metadata.create_all(connection)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Connection]:
-        """See ``Store.write``."""
+    def write(self, *, lazily: bool = False) -> Iterator[Connection]:  # noqa: ARG002  # One file.
+        """See ``Store.write``. The disk is waited for whatever is said: it is for all of a file."""
         with self._lock, _translated():
             if self._writer is None:
                 self._writer = self.engine.connect()
@@ -69,6 +69,13 @@ class SqliteStore:
                 yield connection
             finally:
                 raw.execute("ROLLBACK")
+
+    def ask(
+        self, query: Select[Any], values: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """See ``Store.ask``."""
+        with _translated(), self.engine.connect() as connection:
+            return connection.execute(query, values or {}).all()
 
     def close(self) -> None:
         """See ``Store.close``."""

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     func,
     insert,
     select,
@@ -228,6 +229,31 @@ def test_a_reader_sees_one_moment_and_does_not_wait_for_a_writer(
         second = connection.execute(text("SELECT count(*) FROM thing")).scalar_one()
 
     assert (first, between, second, count(store)) == (1, 1, 1, 2)
+
+
+def test_a_single_question_sees_what_was_written_last(
+    store: Store, opened: Callable[[int], Store]
+) -> None:
+    add(store, 1, "a")
+    with opened(1).write(lazily=True) as connection:
+        connection.execute(insert(things).values(id=2, text="b"))
+    query = select(things.c.text).where(things.c.id > bindparam("least")).order_by(things.c.id)
+
+    assert [row.text for row in store.ask(query, {"least": 0})] == ["a", "b"]
+    assert [row.text for row in store.ask(query, {"least": 1})] == ["b"]
+    assert store.ask(select(things.c.id).where(things.c.id == 3)) == []
+
+
+def test_what_is_written_lazily_is_given_up_as_a_whole_as_well(store: Store) -> None:
+    def give_up() -> None:
+        with store.write(lazily=True) as connection:
+            connection.execute(insert(things).values(id=1))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        give_up()
+
+    assert count(store) == 0
 
 
 def test_two_makers_of_a_persons_key_end_up_with_the_same(opened: Callable[[int], Store]) -> None:

@@ -67,6 +67,40 @@ def test_a_writer_whose_server_dies_has_written_nothing_and_may_come_again(
     assert there(store) == {1, 2}
 
 
+def test_a_question_is_asked_again_when_its_connection_was_lost_before(
+    mortal: Server, store: PostgresStore
+) -> None:
+    add(store, 1)
+    store.ask(select(things.c.id))
+    mortal.kill()
+    with pytest.raises(Unavailable, match="log_unavailable"):
+        store.ask(select(things.c.id))
+    mortal.start()
+    add(store, 2)
+    name = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    mortal.say(f"{name} AND usename = 'pbxim'")
+
+    assert sorted(row.id for row in store.ask(select(things.c.id))) == [1, 2]
+
+
+def written_to_disk(store: PostgresStore, n: int) -> bool:
+    """Whether PostgreSQL's own log was flushed behind the row when the write came back."""
+    with store.write() as connection:
+        connection.execute(insert(things).values(id=n))
+        before = connection.execute(text("SELECT pg_current_wal_insert_lsn()")).scalar_one()
+    flushed = text("SELECT pg_current_wal_flush_lsn() > CAST(:before AS pg_lsn)")
+    with store.read() as connection:
+        return bool(connection.execute(flushed, {"before": before}).scalar_one())
+
+
+def test_a_write_comes_back_when_it_is_on_the_disk_alone_and_among_others(
+    store: PostgresStore,
+) -> None:
+    assert all(written_to_disk(store, n) for n in range(20))
+    with ThreadPoolExecutor(WRITERS) as pool:
+        assert all(pool.map(lambda n: written_to_disk(store, n), range(20, 80), timeout=PATIENCE))
+
+
 @pytest.mark.slow
 def test_what_was_acknowledged_is_there_after_the_server_was_killed_under_load(
     mortal: Server, store: PostgresStore

@@ -12,9 +12,6 @@ class AllSchemas(PostgresStore):
     """Finds every service's tables by their names; makes new ones among the gateway's."""
 
     def __init__(self, address: str, kind: Kind, services: Sequence[str]) -> None:
-        own = f"{kind}_gateway"
-        super().__init__(address, own, durable=True)
-        every = ", ".join([own, *(f"{kind}_{name}" for name in services if name != "gateway")])
-        one, all_of_them = f"search_path = {own};", f"search_path = {every};"
-        self._look = self._look.replace(one, all_of_them)
-        self._begin = self._begin.replace(one, all_of_them)
+        own, *others = (f"{kind}_{name}" for name in ("gateway", *services))
+        beside = [name for name in others if name != own]
+        super().__init__(address, own, durable=True, beside=beside)
