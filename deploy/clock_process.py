@@ -15,7 +15,7 @@ from deploy.progress import HeardProgress
 from deploy.serving import Serving
 from shared import logging
 from shared.advancing import Advancing
-from shared.consumers.effects import EFFECTS, work_is_waiting
+from shared.consumers.effect_rows import EFFECTS, work_is_waiting
 from shared.consumers.feed import Feed
 from shared.consumers.projections import ProjectionConsumer
 from shared.consumers.timers import Scheduler, timer_projection

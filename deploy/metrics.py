@@ -19,7 +19,7 @@ from prometheus_client import Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from shared import tracing
-from shared.consumers import effects, parking
+from shared.consumers import effect_rows, parking
 from shared.errors import PbxError, Refusal, Unavailable
 from shared.eventlog import EventLog
 from shared.metrics import gauge, tried
@@ -137,10 +137,10 @@ class Waiting:
     def collect(self) -> Iterator[Metric]:
         """Gauges; nothing is counted twice by two processes of one state, so take the highest."""
         self._state.create(parking.PARKING)
-        self._state.create(effects.EFFECTS)
+        self._state.create(effect_rows.EFFECTS)
         with self._state.read() as connection:
             parked = parking.counted(connection)
-            waiting = effects.counted(connection)
+            waiting = effect_rows.counted(connection)
         yield _gauges("pbxim_parked", "Events put aside.", ["consumer", "status"], parked)
         yield _gauges("pbxim_effects", "Calls not done yet.", ["service", "state"], waiting)
 

@@ -11,14 +11,14 @@ from deploy.ground import Ground
 from shared.breaker import Breaker
 from shared.clock import BusinessClock
 from shared.consumers import Consumer
+from shared.consumers.effect_pool import WorkerPool
+from shared.consumers.effect_rows import release_claims
 from shared.consumers.effects import (
     Effect,
     EffectIntake,
     EffectWorker,
     NotSentError,
     OutcomeUnknownError,
-    WorkerPool,
-    release_claims,
 )
 from shared.consumers.feed import Feed, News
 from shared.consumers.policies import PolicyConsumer

@@ -22,7 +22,7 @@ from shared import logging
 from shared.application import Order
 from shared.clock import Clock
 from shared.consumers import Consumer
-from shared.consumers.effects import work_is_waiting
+from shared.consumers.effect_rows import work_is_waiting
 from shared.consumers.timers import Due, Scheduler
 from shared.ids import command_id
 from shared.platform import AdvanceClock

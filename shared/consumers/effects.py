@@ -8,68 +8,27 @@ have been sent and looks it up before it sends again (Twilio, July 2013).
 
 from __future__ import annotations
 
-import threading
-import time
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    DateTime,
-    Integer,
-    MetaData,
-    Select,
-    String,
-    Table,
-    bindparam,
-    case,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
-
 from shared import failpoints, logging, tracing
 from shared.breaker import Breaker, BreakerOpenError
-from shared.consumers import checkpoints
+from shared.consumers import checkpoints, effect_rows
 from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
+from shared.consumers.effect_rows import EFFECTS, Work
 from shared.consumers.feed import Feed
-from shared.consumers.waiting import FARTHEST, is_over
 from shared.errors import Unavailable
 from shared.happened import Happened
 from shared.messages import event_type
 from shared.runtime import Runtime, reaction
-from shared.stores import Store
 
 _log = logging.logger("effect")
 _BATCH = 500
 _WRITE_EVERY = 1000
-_CLAIM_SECONDS = 120
 _BACK_OFF = (1, 2, 5, 15, 60, 300, 600)
-
-EFFECTS = MetaData()
-_effect = Table(
-    "effect",
-    EFFECTS,
-    Column("id", String, primary_key=True),
-    Column("service", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("position", BigInteger, nullable=False),
-    Column("key", String, nullable=False, index=True),
-    Column("due_at", DateTime(timezone=True), nullable=False, index=True),
-    Column("attempts", Integer, nullable=False),
-    Column("maybe_sent", Boolean, nullable=False),
-    Column("claimed_until", DateTime(timezone=True)),
-    Column("provider_key", String, nullable=False),
-    Column("error", String, nullable=False),
-)
 
 
 class NotSentError(Exception):
@@ -160,17 +119,18 @@ class EffectIntake:
     def _save(self, wanted: list[Happened], new: Checkpoint) -> None:
         now = self._runtime.machine.now()
         rows = [self._row(event, now) for event in wanted]
-        with self._runtime.state.write() as connection:
+        # What the disk loses of it is taken in again; a worker's claim waits for the disk.
+        with self._runtime.state.write(lazily=True) as connection:
             checkpoints.move(connection, self.name, self._stored, new)
             if rows:
-                connection.execute(insert(_effect), rows)
+                effect_rows.add(connection, rows)
             failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
         self._stored, self._since = new, 0
         if wanted:
             self._ring(len(wanted))
 
-    def _row(self, event: Happened, now: datetime) -> dict[str, Any]:
+    def _row(self, event: Happened, now: datetime) -> Work:
         effect = self._by_type[event.type]
         return {
             "id": f"{self._service}:{event.id}",
@@ -212,14 +172,15 @@ class EffectWorker:
         self._feed = feed
         self._runtime = runtime
         self._breakers = breakers
-        self._unrecorded: tuple[dict[str, Any], str] | None = None
+        self._unrecorded: tuple[Work, str] | None = None
+        self._next: Work | None = None  # It was claimed together with the end of another.
         runtime.state.create(EFFECTS)
 
     def step(self) -> bool:
         """Claims one row that is due, calls, records the outcome. Raises ``Unavailable`` when it
         cannot be recorded; the next step then gives the row back, to be looked up."""
         self._give_back()
-        row = self._claim()
+        row, self._next = self._next or self._claim(), None
         if row is None:
             return False
         event = self._feed.at(row["position"])
@@ -235,7 +196,7 @@ class EffectWorker:
             self._later(*self._unrecorded, maybe_sent=True)
             self._unrecorded = None
 
-    def _carry_out(self, row: dict[str, Any], event: Happened) -> None:
+    def _carry_out(self, row: Work, event: Happened) -> None:
         effect = self._effects[row["name"]]
         breaker = self._breakers[effect.provider]
         attempt = Attempt(row["attempts"], row["maybe_sent"], row["provider_key"])
@@ -265,151 +226,31 @@ class EffectWorker:
         ]
         self._runtime.run_many(self._service, orders)
 
-    def _claim(self) -> dict[str, Any] | None:
+    def rest(self) -> None:
+        """Gives back what it has claimed and not begun, before it ends. What it cannot give back
+        is free when the claim has ended."""
+        row, self._next = self._next, None
+        if row is not None:
+            with contextlib.suppress(Unavailable), self._runtime.state.write() as connection:
+                effect_rows.give_back(connection, row, attempts=row["attempts"] - 1)
+
+    def _claim(self) -> Work | None:
         now = self._runtime.machine.now()
-        asked = {"of_service": self._service, "now": now, "far": now + FARTHEST}
-        with self._runtime.state.read() as connection:
-            if connection.execute(_due, asked).first() is None:
-                return None
+        if not effect_rows.is_due(self._runtime.state, self._service, now):
+            return None
         with self._runtime.state.write() as connection:
-            found = connection.execute(_due, asked).mappings().first()
-            if found is None:
-                return None
-            return self._mark(connection, dict(found), now)
+            return effect_rows.claim(connection, self._service, now)
 
-    def _mark(self, connection: Connection, row: dict[str, Any], now: datetime) -> dict[str, Any]:
-        # A row that was claimed and not given back belonged to a process that died in the call.
-        row["maybe_sent"] = row["maybe_sent"] or row["claimed_until"] is not None
-        row["attempts"] += 1
-        claim = {
-            "claimed_until": now + timedelta(seconds=_CLAIM_SECONDS),
-            "attempts": row["attempts"],
-            "maybe_sent": row["maybe_sent"],
-        }
-        connection.execute(_claiming, claim | {"row_id": row["id"]})
-        return row
-
-    def _later(self, row: dict[str, Any], error: str, *, maybe_sent: bool) -> None:
+    def _later(self, row: Work, error: str, *, maybe_sent: bool) -> None:
         pause = _BACK_OFF[min(row["attempts"], len(_BACK_OFF)) - 1]
-        values = {
-            "claimed_until": None,
-            "due_at": self._runtime.machine.now() + timedelta(seconds=pause),
-            "maybe_sent": maybe_sent,
-            "error": error[:500],
-        }
+        due = self._runtime.machine.now() + timedelta(seconds=pause)
+        values = {"due_at": due, "maybe_sent": maybe_sent, "error": error[:500]}
         with self._runtime.state.write() as connection:
-            connection.execute(update(_effect).where(_effect.c.id == row["id"]).values(values))
+            effect_rows.give_back(connection, row, **values)
 
-    def _finish(self, row: dict[str, Any]) -> None:
+    def _finish(self, row: Work) -> None:
+        # The next work is claimed with it, where there is some: one wait for the disk for both.
         with self._runtime.state.write() as connection:
-            connection.execute(_finishing, {"row_id": row["id"]})
-
-
-def _due_statement() -> Select[Any]:
-    now, far = (bindparam(name, type_=DateTime(timezone=True)) for name in ("now", "far"))
-    of_service = _effect.c.service == bindparam("of_service")
-    ended = is_over(_effect.c.claimed_until, now, far)
-    busy = select(_effect.c.key).where(of_service, ~ended)
-    free = or_(_effect.c.claimed_until.is_(None), ended)
-    return (
-        select(_effect)
-        .where(of_service, is_over(_effect.c.due_at, now, far), free)
-        .where(_effect.c.key.not_in(busy))
-        .order_by(_effect.c.position)
-        .limit(1)
-    )
-
-
-_due = _due_statement()
-_this_row = _effect.c.id == bindparam("row_id")
-_claiming = (
-    update(_effect)
-    .where(_this_row)
-    .values({c: bindparam(c) for c in ("claimed_until", "attempts", "maybe_sent")})
-)
-_finishing = delete(_effect).where(_this_row)
-
-
-def release_claims(runtime: Runtime, service: str) -> None:
-    """After a start: what this service's dead process had claimed may be taken up at once.
-
-    Only where one process runs a service's effects (embedded); others wait for the claim to end.
-    """
-    past = runtime.machine.now() - timedelta(seconds=1)
-    runtime.state.create(EFFECTS)
-    with runtime.state.write() as connection:
-        where = (_effect.c.service == service) & _effect.c.claimed_until.is_not(None)
-        connection.execute(update(_effect).where(where).values(claimed_until=past))
-
-
-def counted(connection: Connection) -> list[tuple[str, str, int]]:
-    """How many calls are not done yet, by service and state: ``waiting``, ``calling``, or
-    ``unknown`` where an earlier try may have arrived."""
-    state = case(
-        (_effect.c.claimed_until.is_not(None), "calling"),
-        (_effect.c.maybe_sent, "unknown"),
-        else_="waiting",
-    )
-    query = select(_effect.c.service, state, func.count()).group_by(_effect.c.service, state)
-    found = connection.execute(query)
-    return sorted((service, called, number) for service, called, number in found)
-
-
-def work_is_waiting(state: Store, now: datetime) -> bool:
-    """Whether a call is under way or could begin now (machine time). What failed and waits for its
-    next try does not count."""
-    free = _effect.c.claimed_until.is_not(None) | (_effect.c.due_at <= now)
-    with state.read() as connection:
-        return connection.execute(select(_effect.c.id).where(free).limit(1)).first() is not None
-
-
-class WorkerPool:
-    """Threads that carry out effects. They sleep until rung, or a second at the most."""
-
-    def __init__(self, make_worker: Callable[[], EffectWorker], size: int = 8) -> None:
-        self._bell = threading.Condition()
-        self._rung = 0
-        self._stopping = False
-        self._threads = [
-            threading.Thread(
-                target=self._run, args=(make_worker(),), name=f"effect-{n}", daemon=True
-            )
-            for n in range(size)
-        ]
-
-    def start(self) -> None:
-        """Starts the threads."""
-        for thread in self._threads:
-            thread.start()
-
-    def ring(self, rows: int) -> None:
-        """There is work for so many threads; the others sleep on."""
-        with self._bell:
-            self._rung += 1
-            self._bell.notify(rows)
-
-    def stop(self, seconds: float) -> None:
-        """Lets running calls end for a while; what is still running is taken up after restart."""
-        with self._bell:
-            self._stopping = True
-            self._bell.notify_all()
-        end = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
-
-    def _run(self, worker: EffectWorker) -> None:
-        while not self._stopping:
-            seen = self._rung
-            if self._worked(worker):
-                continue
-            with self._bell:
-                if seen == self._rung and not self._stopping:
-                    self._bell.wait(1.0)
-
-    def _worked(self, worker: EffectWorker) -> bool:
-        try:
-            return worker.step()
-        except Exception:  # noqa: BLE001  # Whatever it is, it must not end the loop.
-            _log.exception("effect_worker_failed")
-            time.sleep(1.0)  # The store is full or locked: come back when it may have passed.
-            return True
+            effect_rows.finish(connection, row)
+            claimed = effect_rows.claim(connection, self._service, self._runtime.machine.now())
+        self._next = claimed

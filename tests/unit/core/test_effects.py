@@ -61,6 +61,33 @@ def test_the_key_of_the_provider_is_stored_before_the_call(world: World, post: P
     assert stored == [("a/1", 1, False)]
 
 
+def test_whoever_has_finished_one_is_at_the_next_in_the_same_moment(
+    world: World, post: Post
+) -> None:
+    fill(world, "a", "b")
+    take_in(world)
+
+    assert world.worker("boxes", 0).step()
+    assert rows(world) == [("b/1", 1, False)]
+    assert not world.worker("boxes", 1).step(), "it is the first one's already"
+    assert world.worker("boxes", 0).step()
+    assert not world.worker("boxes", 0).step()
+
+    assert post.attempts == [Attempt(1, False, "a/1"), Attempt(1, False, "b/1")]
+
+
+def test_what_was_claimed_and_not_begun_is_given_back_at_the_end(world: World, post: Post) -> None:
+    fill(world, "a", "b")
+    take_in(world)
+    world.worker("boxes", 0).step()
+
+    world.worker("boxes", 0).rest()
+
+    assert rows(world) == [("b/1", 0, False)]
+    assert world.worker("boxes", 1).step()
+    assert post.attempts[1:] == [Attempt(1, False, "b/1")]
+
+
 # ── One at a time per key ─────────────────────────────────────────────────────────────────────────
 
 

@@ -10,7 +10,7 @@ from prometheus_client import Metric
 
 from deploy.metrics import Calls, LogEvents, Measured, Waiting, of_relay, together
 from shared import metrics
-from shared.consumers import effects
+from shared.consumers import effect_rows
 from shared.consumers.parking import PARKING, parked
 from shared.errors import Conflict, Unavailable
 from shared.eventlog import Entry, NewEvent
@@ -101,9 +101,9 @@ def test_what_waits_in_the_state_is_counted_by_whom_and_how(tmp_path: Path) -> N
         for position, status in enumerate(["retrying", "waiting", "waiting"]):
             connection.execute(parked.insert().values(position=position, status=status, **aside))
         for name, sent in (("a", False), ("b", False), ("c", True)):
-            connection.execute(effects._effect.insert().values(id=name, maybe_sent=sent, **work))
+            connection.execute(effect_rows.effect.insert().values(id=name, maybe_sent=sent, **work))
         called = {"id": "d", "maybe_sent": True} | work | {"claimed_until": START}
-        connection.execute(effects._effect.insert().values(**called))
+        connection.execute(effect_rows.effect.insert().values(**called))
 
     found = lines(Waiting(state).collect)
 
