@@ -6,7 +6,9 @@ another one: the log went back (a restored backup), and reading on would skip wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 
 from sqlalchemy import (
     BigInteger,
@@ -18,8 +20,11 @@ from sqlalchemy import (
     RowMapping,
     String,
     Table,
+    Update,
+    and_,
     bindparam,
     insert,
+    or_,
     select,
     update,
 )
@@ -113,6 +118,38 @@ def move(connection: Connection, consumer: str, old: Checkpoint | None, new: Che
     moved = connection.execute(_moving, values | {"name": consumer, "before": old.position})
     if moved.rowcount != 1:
         raise FencedError(consumer)
+
+
+def move_together(
+    connection: Connection, moved: Sequence[tuple[str, Checkpoint | None, Checkpoint]]
+) -> None:
+    """``move`` for several consumers that go to the same place and stay of the same version.
+
+    Raises ``FencedError`` if the old place of any of them does not hold; then none may be kept."""
+    known = [(consumer, old) for consumer, old, _ in moved if old is not None]
+    for consumer, old, new in moved:
+        if old is None:
+            move(connection, consumer, old, new)
+    if known:
+        _, _, new = moved[0]
+        values = {"position": new.position, "event_id": new.event_id, "log_id": new.log_id}
+        for n, (consumer, old) in enumerate(known):
+            values |= {f"name_{n}": consumer, f"before_{n}": old.position}
+        if connection.execute(_moving_together(len(known)), values).rowcount != len(known):
+            raise FencedError(", ".join(consumer for consumer, _ in known))
+
+
+@cache
+def _moving_together(many: int) -> Update:
+    theirs = [
+        and_(
+            _table.c.consumer == bindparam(f"name_{n}"),
+            _table.c.position == bindparam(f"before_{n}"),
+        )
+        for n in range(many)
+    ]
+    columns = ("position", "event_id", "log_id")
+    return update(_table).where(or_(*theirs)).values({c: bindparam(c) for c in columns})
 
 
 def forget(connection: Connection, consumer: str) -> None:

@@ -12,6 +12,7 @@ from shared.consumers import Consumer
 from shared.consumers.policies import PolicyConsumer
 from shared.consumers.projections import ProjectionConsumer
 from shared.consumers.timers import Scheduler
+from shared.consumers.together import Together
 from shared.errors import Unavailable
 from shared.runtime import Progress
 
@@ -69,6 +70,7 @@ class Engine:
         self.consumers = list(consumers)
         self._late = [c for c in consumers if isinstance(c, ProjectionConsumer | Scheduler)]
         self._urgent = [c for c in consumers if c not in self._late]
+        self._together = Together(c for c in consumers if isinstance(c, ProjectionConsumer))
         self._progress = progress
         self._bell = bell
         self._idle_seconds = idle_seconds
@@ -86,11 +88,16 @@ class Engine:
         whoever waits for a view learns from it where the views have been since the start."""
         urgent = self._step_urgent(one)
         with self._one_look():
-            worked = [one(consumer) for consumer in self._late]
+            stepped = {} if self._pausing else self._together.step()
+            worked = [stepped[c] if c in stepped else one(c) for c in self._late]
         moved = urgent or any(worked) or not self._reported
         if moved:
             self._report()
         return moved
+
+    @property
+    def _pausing(self) -> bool:
+        return any(until > time.monotonic() for until in self._paused.values())
 
     def _step_urgent(self, one: Callable[[Consumer], bool]) -> bool:
         # A purchase is a chain of policies. Views are written once for several of its links.

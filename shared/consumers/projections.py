@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Connection, MetaData, Table
 
 from shared import failpoints, logging
 from shared.consumers import checkpoints
@@ -42,6 +42,18 @@ class Projection:
     awaited: tuple[type, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one step of a projection has to do: fold the ``wanted`` of so many events ``read``, and
+    move the stored place from ``before`` (``None``: there is none) to ``after``."""
+
+    wanted: list[Happened]
+    read: int
+    before: Checkpoint | None
+    after: Checkpoint
+    writes: bool
+
+
 class ProjectionConsumer:
     """Drives one projection through the log."""
 
@@ -49,7 +61,7 @@ class ProjectionConsumer:
         self.name = projection.name
         self.projection = projection
         self._feed = feed
-        self._views = views
+        self.views = views
         self._types = frozenset(event_type(cls).name for cls in projection.events)
         self._awaited = frozenset(event_type(cls).name for cls in projection.awaited)
         self._checkpoint: Checkpoint | None = None
@@ -87,48 +99,76 @@ class ProjectionConsumer:
 
     def rebuild(self) -> None:
         """Empties the tables; the next steps fill them from the beginning."""
-        self._views.create(CHECKPOINTS)
-        self._views.create(self.projection.tables)
-        with self._views.write() as connection:
+        self.views.create(CHECKPOINTS)
+        self.views.create(self.projection.tables)
+        with self.views.write() as connection:
             for table in self.projection.tables.sorted_tables:
                 connection.execute(table.delete())
             checkpoints.forget(connection, self.name)
         self._checkpoint, self._failure = None, None
 
     def _step(self) -> bool:
+        turn = self.next_turn()
+        if turn is None:
+            return False
+        if turn.writes:
+            self._write(turn)
+        else:
+            self.passed_over(turn)
+        return True
+
+    def next_turn(self) -> Turn | None:
+        """What is to be folded next; ``None`` at the end of the log. Raises as ``step`` does not:
+        ``FencedError``, ``log_went_back``, ``Unavailable``."""
         old = self._checkpoint or self._load()
         batch = self._feed.read(old.position, _BATCH)
         if not batch:
-            return False
+            return None
         wanted = [event for event in batch if event.type in self._types]
         last = batch[-1]
         new = replace(old, position=last.position, event_id=last.stored.event_id)
-        self._since += len(batch)
-        if wanted or self._since >= _WRITE_EVERY:
-            self._write(wanted, new)
-        self._checkpoint = new
-        self.shown = [event.stored.stream for event in wanted if event.type in self._awaited]
-        return True
+        writes = bool(wanted) or self._since + len(batch) >= _WRITE_EVERY
+        return Turn(wanted, len(batch), self._stored, new, writes=writes)
 
-    def _write(self, wanted: list[Happened], new: Checkpoint) -> None:
-        with self._views.write() as connection:
-            rows = Rows(connection)
-            rows.prefetch(key for event in wanted for key in self.projection.touches(event.message))
-            for event in wanted:
-                self.projection.fold(event, rows)
-            self.rows_written += rows.flush()
-            # Batches without an event for us move only the place in memory, so the stored one may
-            # lag. It must be the one we know: else another runner folded these, or began anew.
-            checkpoints.move(connection, self.name, self._stored, new)
+    def write_rows(self, connection: Connection, turn: Turn) -> int:
+        """Folds the events and writes the rows, as a part of a transaction; says how many. Whoever
+        ends it stores the place in it, too, and calls ``written`` then."""
+        rows = Rows(connection)
+        events = turn.wanted
+        rows.prefetch(key for event in events for key in self.projection.touches(event.message))
+        for event in events:
+            self.projection.fold(event, rows)
+        return rows.flush()
+
+    def written(self, turn: Turn, rows: int) -> None:
+        """The transaction was kept."""
+        self._stored, self._since = turn.after, 0
+        self.rows_written += rows
+        self._moved(turn)
+
+    def passed_over(self, turn: Turn) -> None:
+        """There was nothing to write. Only the place in memory moves: the stored one lags."""
+        self._since += turn.read
+        self._moved(turn)
+
+    def _moved(self, turn: Turn) -> None:
+        self._checkpoint = turn.after
+        self.shown += [event.stored.stream for event in turn.wanted if event.type in self._awaited]
+
+    def _write(self, turn: Turn) -> None:
+        with self.views.write() as connection:
+            rows = self.write_rows(connection, turn)
+            # It must be the one we know: else another runner folded these, or began anew.
+            checkpoints.move(connection, self.name, turn.before, turn.after)
             failpoints.reach("checkpoint.before")
         failpoints.reach("checkpoint.after")
-        self._stored, self._since = new, 0
+        self.written(turn, rows)
 
     def _load(self) -> Checkpoint:
-        self._views.create(CHECKPOINTS)
-        self._views.create(self.projection.tables)
+        self.views.create(CHECKPOINTS)
+        self.views.create(self.projection.tables)
         fresh = checkpoints.start(self.projection.version, self._feed.log)
-        with self._views.read() as connection:
+        with self.views.read() as connection:
             found = checkpoints.load(connection, self.name)
         if found is not None and found.version != self.projection.version:
             self._remake()
@@ -140,6 +180,6 @@ class ProjectionConsumer:
 
     def _remake(self) -> None:
         # Another form of the tables: only dropping them brings the new columns.
-        with self._views.write() as connection:
-            self._views.remake(connection, self.projection.tables)
+        with self.views.write() as connection:
+            self.views.remake(connection, self.projection.tables)
             checkpoints.forget(connection, self.name)
