@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
-import structlog
 from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 from nameko import exceptions as nameko_exceptions
@@ -24,21 +23,22 @@ from nameko.messaging import QueueConsumer, QueueConsumerStopped
 from nameko.rpc import Rpc, RpcConsumer
 
 from deploy import broker, wire
+from deploy.answering import answered
 from deploy.clock_process import ClockProcess
 from deploy.clock_service import ClockService as PlainClock
 from deploy.health import Health, start_health
 from deploy.metrics import Calls
 from deploy.processes import when_there
+from deploy.replies import Replies
 from deploy.serving import Serving
 from services.billing.service import Billing
 from services.inventory.service import InventoryService as PlainInventory
 from services.orders.service import OrdersService as PlainOrders
 from services.porting.service import PortingService as PlainPorting
 from services.routing.service import RoutingService as PlainRouting
-from shared import config, failpoints, logging, otlp, tracing
+from shared import config, failpoints, logging, otlp
 from shared.errors import PbxError
-from shared.refusals import refusal
-from shared.rpc import CallContext, dispatch_plain, methods
+from shared.rpc import CallContext, methods
 from shared.runtime import Runtime
 
 _log = logging.logger("rpc")
@@ -188,6 +188,11 @@ class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
             super().stop()
 
 
+@functools.cache
+def _replies(uri: str) -> Replies:
+    return Replies(uri)
+
+
 class _Answers(RpcConsumer):  # type: ignore[misc]  # See above.
     """Outlives a broker that is gone when a call ends: in nameko an answer that cannot be sent ends
     the whole process."""
@@ -198,20 +203,41 @@ class _Answers(RpcConsumer):  # type: ignore[misc]  # See above.
         """Answers. An answer that cannot be sent is dropped: its caller has given up, and the call
         comes again from the queue, where its key makes it the same command."""
         try:
-            answered: tuple[Any, Any] = super().handle_result(message, result, exc_info)
+            if (body := _plain_answer(message, result, exc_info)) is None:
+                said: tuple[Any, Any] = super().handle_result(message, result, exc_info)
+                return said
+            about = message.properties
+            uri = serving().ground.settings.amqp or self.container.config[AMQP_URI_CONFIG_KEY]
+            _replies(uri).send(about["reply_to"], body, about.get("correlation_id"))
+            self.queue_consumer.ack_message(message)
         except (AMQPError, OperationalError, OSError):
             _log.warning("rpc_answer_lost")
-            return result, exc_info
-        return answered
+        return result, exc_info
+
+
+def _plain_answer(message: Any, result: Any, exc_info: Any) -> str | None:
+    # What is in another form, or cannot be put into ours, nameko answers as it always does.
+    if message.properties.get("content_type") != wire.CONTENT_TYPE:
+        return None
+    error = None if exc_info is None else nameko_exceptions.serialize(exc_info[1])
+    try:
+        return wire.encode({"result": result, "error": error})
+    except TypeError:
+        return None
 
 
 class _Entry(Rpc):  # type: ignore[misc]  # See above.
     rpc_consumer = _Answers()
 
+    def check_signature(self, args: Any, kwargs: Any) -> None:
+        """Our calls take a context and whatever is named; what of it fits is found out later."""
+        if len(args) > 1 or (args and "context" in kwargs):
+            super().check_signature(args, kwargs)
+
 
 def _entry(name: str, plain: Callable[..., Any]) -> Any:
     def call(self: Any, context: dict[str, Any] | None = None, **arguments: Any) -> Any:
-        return _answered(self, name, context, arguments)
+        return answered(_calls(), self, name, context, arguments)
 
     call.__name__ = name
     call.__qualname__ = plain.__qualname__
@@ -223,39 +249,6 @@ def _entry(name: str, plain: Callable[..., Any]) -> Any:
 _CONTEXT = """\
 ``context`` comes first: who calls, for which account (``account_id``, ``actor``, ``roles``,
 ``correlation_id``; ``key`` for commands). All other arguments are given by name."""
-
-
-def _answered(
-    worker: Any, name: str, context: dict[str, Any] | None, arguments: dict[str, Any]
-) -> Any:
-    given = context if isinstance(context, dict) else {}
-    words = {"correlation_id": given.get("correlation_id", ""), "method": f"{worker.name}.{name}"}
-    with structlog.contextvars.bound_contextvars(**words):
-        try:
-            failpoints.reach("rpc.taken")
-            with _traced(words["method"], given) as inner, _calls().timed(worker.name, name):
-                found = dispatch_plain(_method(worker, name), inner or context, arguments)
-            failpoints.reach("rpc.done")
-        except PbxError as error:
-            raise wire.packed(error) from None
-        except Exception:  # noqa: BLE001  # A caller is told about all of them, and no more.
-            _log.exception("rpc_failed")  # The traceback is for us, and not for the caller.
-            raise wire.packed(refusal("internal_error")) from None
-        return found
-
-
-@contextlib.contextmanager
-def _traced(method: str, context: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    above = str(context.get("traceparent", ""))
-    with tracing.span(method, above, "server") as within:
-        yield {**context, "traceparent": within} if context and within != above else context
-
-
-def _method(worker: Any, name: str) -> Callable[..., Any]:
-    found: Callable[..., Any] | None = worker.service.get(name)
-    if found is None:
-        raise refusal("service_unavailable", f"{worker.name} is not available here.")
-    return found
 
 
 def nameko_class(name: str, plain: type, node: Node | None = None) -> Any:
