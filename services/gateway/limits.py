@@ -15,13 +15,27 @@ _FAILURES_PER_ADDRESS = "50 per 15 minutes"
 _LOGINS_PER_ADDRESS = "120 per minute"
 _RESETS_PER_EMAIL = "5 per hour"
 _RESETS_PER_ADDRESS = "30 per hour"
+_TIDY_SECONDS = 1.0
+
+
+class _Counters(MemoryStorage):
+    """Looks once a second for counters that have ended. The library starts a thread for it at each
+    request; if it names that otherwise one day, it does so again."""
+
+    _next = 0.0
+
+    def _MemoryStorage__schedule_expiry(self) -> None:  # noqa: N802  # Its name there.
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _TIDY_SECONDS
+            super()._MemoryStorage__schedule_expiry()  # type: ignore[misc]  # Not told to mypy.
 
 
 class Limits:
     """The limits of this process. ``per_caller`` is written as in ``200 per second``."""
 
     def __init__(self, per_caller: str) -> None:
-        self._strategy = FixedWindowRateLimiter(MemoryStorage())
+        self._strategy = FixedWindowRateLimiter(_Counters())
         self._per_caller = parse(per_caller)
         self._failures = (parse(_FAILURES_PER_EMAIL), parse(_FAILURES_PER_ADDRESS))
         self._logins = parse(_LOGINS_PER_ADDRESS)
