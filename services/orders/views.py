@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ from shared.phone import parse_e164
 from shared.stores import Store
 
 Row = dict[str, Any]
+_AS_STORED = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def find_order(views: Store, account_id: str | None, order_id: str) -> Row | None:
@@ -76,11 +78,20 @@ def find_number(views: Store, account_id: str | None, number_or_id: str) -> Row 
     """The account's tenure: by id, or its newest of a number."""
     if number_or_id.startswith("num_"):
         return _only(views, _number_by_id, number_or_id, account_id)
+    found = None
+    if _AS_STORED.fullmatch(
+        number_or_id
+    ):  # Else it has to be understood first, which takes longer.
+        found = _only(views, _newest_of_number, number_or_id, account_id)
+    return found or _found_otherwise(views, account_id, number_or_id)
+
+
+def _found_otherwise(views: Store, account_id: str | None, written: str) -> Row | None:
     try:
-        number = parse_e164(number_or_id)
+        number = parse_e164(written)
     except Refusal:
         return None
-    return _only(views, _newest_of_number, number, account_id)
+    return None if number == written else _only(views, _newest_of_number, number, account_id)
 
 
 def list_numbers(
