@@ -137,7 +137,13 @@ class AnnouncingProgress(Progress):
 
 
 class HeardProgress(Progress):
-    """What the runners said last."""
+    """What the runners said last.
+
+    Who waits for a stream does not look before its runner has spoken, as a look is a call to
+    another process; but once a second, as any word may be lost."""
+
+    first_look_seconds = 1.0
+    looks_every_seconds = 1.0
 
     def __init__(self) -> None:
         super().__init__()

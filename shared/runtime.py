@@ -5,6 +5,7 @@ One object, built once at the start and handed down. Nothing connects at import.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import uuid
@@ -31,6 +32,10 @@ class Progress:
 
     Waiting for one stream (an order that runs) wakes only when a projection wrote an event of it.
     """
+
+    # Of who waits for a stream: how long until the first look, and between two at the most.
+    first_look_seconds = 0.0
+    looks_every_seconds = math.inf
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -80,12 +85,16 @@ class Progress:
             self._unwatch(stream, event)
 
     def _wait_on(self, event: threading.Event, holds: Callable[[], bool], end: float) -> bool:
-        while not holds():
-            left = end - time.monotonic()
-            if left <= 0 or not event.wait(left):
-                return holds()
+        pause = self.first_look_seconds
+        while True:
+            if (left := min(pause, end - time.monotonic())) > 0:
+                event.wait(left)
             event.clear()
-        return True
+            if holds():
+                return True
+            if time.monotonic() >= end:
+                return False
+            pause = self.looks_every_seconds
 
     def _unwatch(self, stream: str, event: threading.Event) -> None:
         with self._changed:

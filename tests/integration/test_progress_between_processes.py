@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -79,6 +80,42 @@ def test_whoever_waits_for_a_stream_looks_again_when_it_was_shown(
 
     assert not waiting.is_alive()
     assert len(looks) == 2
+
+
+def test_whoever_waits_for_a_stream_looks_for_the_first_time_when_its_runner_has_spoken(
+    said: AnnouncingProgress, heard: HeardProgress
+) -> None:
+    wait_until(lambda: not heard.silent(["orders"]))
+    shown, looks, answers = threading.Event(), list[bool](), list[bool]()
+
+    def holds() -> bool:
+        looks.append(shown.is_set())
+        return looks[-1]
+
+    waiting = threading.Thread(
+        target=lambda: answers.append(heard.wait_on("order-7", holds, SECONDS)), daemon=True
+    )
+    waiting.start()
+    wait_until(lambda: "order-7" in heard._watched)
+    shown.set()
+    said.report({"orders": 6}, ["order-7"])
+    waiting.join(SECONDS)
+
+    assert (looks, answers) == ([True], [True])
+
+
+def test_a_word_that_is_lost_costs_whoever_waits_a_second(heard: HeardProgress) -> None:
+    looks: list[float] = []
+
+    def holds() -> bool:
+        looks.append(time.monotonic())
+        return len(looks) == 2
+
+    began = time.monotonic()
+    assert heard.wait_on("order-7", holds, SECONDS)
+
+    assert 0.9 < looks[0] - began < 1.9
+    assert not heard.wait_on("order-8", lambda: False, 0.05)
 
 
 def test_many_streams_at_once_wake_everybody(
