@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, MetaData, String, Table, select
 
 from services.orders.messages import NumberPurchased
 from shared.consumers.projections import Projection
-from shared.consumers.rows import Key, Rows
+from shared.consumers.rows import Rows
 from shared.happened import Happened
 from shared.stores import Store
 
@@ -42,12 +42,7 @@ def _row(e: NumberPurchased, position: int) -> dict[str, Any]:
     }
 
 
-def touches(message: Any) -> Iterable[tuple[Table, Key]]:
-    """The rows a message asks for, so that a batch loads them together."""
-    yield our_number, (message.number,)
-
-
-OUR_NUMBERS = Projection("our_numbers", 1, TABLES, (NumberPurchased,), fold, touches)
+OUR_NUMBERS = Projection("our_numbers", 1, TABLES, (NumberPurchased,), fold)
 
 
 def ours_among(views: Store, numbers: Iterable[str]) -> set[str]:
