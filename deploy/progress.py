@@ -30,7 +30,7 @@ _AGAIN_SECONDS = 1.0
 _GAP_SECONDS = 0.01
 # Every word wakes every process that listens. One that shows nothing new to whoever waits for an
 # order is said so long after the one before it; after a rest at once.
-_PATIENT_SECONDS = 0.1
+_PATIENT_SECONDS = 0.05
 # A word is a commit, and all commits that notify queue up. None of them has anything to keep.
 _PREPARE = "SET synchronous_commit = off"
 _MOST_STREAMS = 60  # PostgreSQL takes 8,000 bytes.
