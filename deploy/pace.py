@@ -40,7 +40,7 @@ class Pace:
         self._last_urgent = -_STAYS_QUICK_SECONDS
         self._window = now()
         self._read_before = 0
-        self._dense = False
+        self.dense = False  # Whether many events come.
 
     def __call__(self) -> float:
         """See ``Engine``."""
@@ -51,11 +51,11 @@ class Pace:
         if self._urgent & self._feed.last_types:
             self._last_urgent = now
         if now - self._last_urgent < _STAYS_QUICK_SECONDS:
-            return _DENSE_QUICK_SECONDS if self._dense else _QUICK_SECONDS
-        return _DENSE_SLOW_SECONDS if self._dense else _SLOW_SECONDS
+            return _DENSE_QUICK_SECONDS if self.dense else _QUICK_SECONDS
+        return _DENSE_SLOW_SECONDS if self.dense else _SLOW_SECONDS
 
     def _measure(self, now: float) -> None:
         passed = now - self._window
         if passed >= _WINDOW_SECONDS:
-            self._dense = self._feed.read_in_all - self._read_before >= _DENSE_PER_SECOND * passed
+            self.dense = self._feed.read_in_all - self._read_before >= _DENSE_PER_SECOND * passed
             self._window, self._read_before = now, self._feed.read_in_all

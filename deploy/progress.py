@@ -28,9 +28,9 @@ _log = logging.logger("progress")
 CHANNEL = "pbxim_progress"
 _AGAIN_SECONDS = 1.0
 _GAP_SECONDS = 0.01
-# Every word wakes every process that listens. One that shows nothing new to whoever waits for an
-# order is said so long after the one before it; after a rest at once.
-_PATIENT_SECONDS = 0.05
+# Every word wakes every process that listens. Where many events come, one that shows nothing new to
+# whoever waits for an order is said so long after the one before it.
+_PATIENT_SECONDS = 0.1
 # A word is a commit, and all commits that notify queue up. None of them has anything to keep.
 _PREPARE = "SET synchronous_commit = off"
 _MOST_STREAMS = 60  # PostgreSQL takes 8,000 bytes.
@@ -69,6 +69,7 @@ class AnnouncingProgress(Progress):
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._said = 0.0
+        self.many_events: Callable[[], bool] = bool
         self.offset: Callable[[], timedelta] = timedelta
         self.failures: Callable[[], dict[str, str]] = dict
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
@@ -98,7 +99,7 @@ class AnnouncingProgress(Progress):
     def _run(self) -> None:
         while not self._ended.is_set():
             if self._wake.wait(_AGAIN_SECONDS):
-                self._hurry.wait(max(0.0, self._said + _PATIENT_SECONDS - time.monotonic()))
+                self._hurry.wait(self._patience())
             self._said = time.monotonic()
             self._wake.clear()
             self._hurry.clear()
@@ -106,6 +107,11 @@ class AnnouncingProgress(Progress):
                 self._say(self._word())
             self._ended.wait(_GAP_SECONDS)  # One word for several steps.
         self._hang_up()
+
+    def _patience(self) -> float:
+        if not self.many_events():
+            return 0.0
+        return max(0.0, self._said + _PATIENT_SECONDS - time.monotonic())
 
     def _word(self) -> Word:
         with self._lock:

@@ -114,6 +114,7 @@ def make_runner(settings: Settings, specs: tuple[ServiceSpec, ...], address: str
         spec.rpc(ground.runtime(spec.name))  # Makes the tables that are asked before they fill.
     pace = Pace(works.feed, works.urgent)
     engine = Engine(works.consumers, progress, bell, pace=pace, one_look=works.feed.one_look)
+    progress.many_events = lambda: pace.dense
     progress.offset = lambda: ground.clock.offset
     progress.failures = lambda: {c.name: c.failure for c in works.consumers if c.failure}
     states = [ground.runtime(spec.name).state for spec in specs]

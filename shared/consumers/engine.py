@@ -19,7 +19,7 @@ from shared.runtime import Progress
 _log = logging.logger("engine")
 _SLOW_POLL_SECONDS = 1.0
 _URGENT_ROUNDS = 8
-_MOST_REST_SECONDS = 0.25
+_MOST_REST_SECONDS = 0.04
 
 
 class Bell:
@@ -136,7 +136,7 @@ class Engine:
 
     def _between(self, worked: float) -> float:
         # Where the machine is busy a round takes long, and others are as busy: it then rests for as
-        # long as it worked, so that its next round finds more.
+        # long as it worked, up to a limit, so that its next round finds more.
         pace = self._pace()
         return max(pace, min(2 * worked, worked + _MOST_REST_SECONDS)) if pace else 0.0
 

@@ -104,6 +104,21 @@ def test_whoever_waits_for_a_stream_looks_for_the_first_time_when_its_runner_has
     assert (looks, answers) == ([True], [True])
 
 
+def test_words_that_show_nothing_to_who_waits_are_rare_where_many_events_come(
+    said: AnnouncingProgress, heard: HeardProgress
+) -> None:
+    said.many_events = lambda: True
+    wait_until(lambda: not heard.silent(["orders"]))
+    said.report({"orders": 1})
+    assert heard.wait_for(["orders"], 1, SECONDS)
+    began = time.monotonic()
+
+    said.report({"orders": 2})
+    assert heard.wait_for(["orders"], 2, SECONDS)
+
+    assert time.monotonic() - began > 0.05
+
+
 def test_a_word_that_is_lost_costs_whoever_waits_a_second(heard: HeardProgress) -> None:
     looks: list[float] = []
 
