@@ -12,7 +12,7 @@ import runpy
 import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,12 @@ def nofence(_about: str) -> None:
         kept(connection, consumer, checkpoints.load(connection, consumer), new)
 
     kept, checkpoints.move = checkpoints.move, move
+    checkpoints.move_together = _one_by_one
+
+
+def _one_by_one(connection: Any, moved: Sequence[Any]) -> None:
+    for consumer, old, new in moved:
+        checkpoints.move(connection, consumer, old, new)
 
 
 def noconfirm(_about: str) -> None:
@@ -107,6 +113,7 @@ def slowly(about: str) -> None:
 
     projections._BATCH = 50
     kept, checkpoints.move = checkpoints.move, move
+    checkpoints.move_together = _one_by_one
     passed, failpoints.reach = failpoints.reach, reach
 
 
