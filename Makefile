@@ -1,7 +1,7 @@
 # Everything a person does with this checkout. `make help` prints the lines marked with ##.
 
 PYTHON ?= python3
-WORKERS ?= 3
+WORKERS ?= 2
 VENV := .venv/bin
 
 export PYTHON
@@ -29,7 +29,7 @@ down:  ## End what `make up` started.
 status:  ## Say how the processes of `make up` are.
 	@exec $(VENV)/python -m deploy.up status
 
-test: chromium servers rabbitmq lint  ## Lint, then every test (WORKERS=3 processes: one of them often waits).
+test: chromium servers rabbitmq lint  ## Lint, then every test (WORKERS=2 processes).
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal --durations 10
 
 test-fast: servers  ## The quick tests: no lint, no browser, no broker, nothing marked slow.
