@@ -46,7 +46,9 @@ def debtor(product: Product, person: Person) -> Person:
     stock = f"{STOCK_HEAD}\n{_CHEAP}"
     job = staff.ask("POST", "/v1/stock/imports", stock, key="utica", headers=headers)
     wait_until(lambda: staff.get(f"/v1/jobs/{job.body['id']}").body["status"] == "done")
-    found = person.api.get("/v1/available-numbers?country=US&city=Utica").body["data"]
+    asked = "/v1/available-numbers?country=US&city=Utica"
+    wait_until(lambda: bool(person.api.get(asked).body["data"]))  # Stock is there, its row soon.
+    found = person.api.get(asked).body["data"]
     for _ in range(2):
         items = [{"offer_id": found[0]["offer_id"], "quantity": 1}]
         order = person.api.post("/v1/orders?wait=20", {"items": items})
