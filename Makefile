@@ -30,10 +30,10 @@ status:  ## Say how the processes of `make up` are.
 	@exec $(VENV)/python -m deploy.up status
 
 test: chromium servers rabbitmq lint  ## Lint, then every test (WORKERS=2 processes).
-	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal --durations 10
+	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --durations 10
 
 test-fast: servers  ## The quick tests: no lint, no browser, no broker, nothing marked slow.
-	@$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow and not browser and not broker'
+	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m 'not slow and not browser and not broker'
 
 faults: servers rabbitmq  ## Kill, stop and starve every part under load (half an hour at most; SEED=1 ONLY=name).
 	@exec $(VENV)/python -m tests.faults.distributed $(if $(SEED),--seed $(SEED)) $(addprefix --only ,$(ONLY))

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.chromium import chromium as find_chromium
+
 UNIT_TESTS = Path(__file__).parent / "unit"
-pytest_plugins = ["tests.support.limits"]
+pytest_plugins = ["tests.support.limits", "tests.support.sharing"]
 
 # The settings of the person who runs the tests must not decide them; PBXIM_TEST_* is for the tests.
 for _name in [n for n in os.environ if n.startswith("PBXIM_") and not n.startswith("PBXIM_TEST_")]:
@@ -43,16 +45,6 @@ settings.register_profile("pbxim", deadline=None)
 settings.load_profile("pbxim")
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """The slow ones first, in an order as random as all others: one that begins last would leave
-    the other workers idle until it ends. Then those that want a broker: one of the workers comes to
-    them, and the others need not start one, too."""
-    result = yield
-    items.sort(key=lambda item: [not any(item.iter_markers(n)) for n in ("slow", "broker")])
-    return result
-
-
 def _refuse(_socket, address):
     raise AssertionError(f"a unit test wanted to connect to {address!r}")
 
@@ -69,7 +61,4 @@ def _no_network_in_unit_tests(request):
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser for tests marked `browser` (`make test` sees to it that it is there)."""
-    path = os.environ.get("PBXIM_TEST_CHROMIUM") or "/usr/bin/chromium"
-    if not os.access(path, os.X_OK):
-        pytest.fail(f"no Chromium at {path}: run scripts/chromium.sh or set PBXIM_TEST_CHROMIUM")
-    return path
+    return find_chromium()
