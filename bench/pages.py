@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from bench.commands import Buyer
 from bench.filling import Filler
 from bench.folders import SHARE
 from bench.machine import median, quantile
-from bench.product import Product, running
+from bench.product import ROOT, Product, running
 from bench.report import Figure, check
 from bench.run import Run
 from bench.stock import file_blocks
@@ -25,7 +26,7 @@ _NUMBERS = 10_000
 _ROUNDS = 25
 _OPEN_PAGES = 30
 _QUESTIONS = 1_500  # Some seconds, so that every open page asks meanwhile.
-_CHROMIUM = "/usr/bin/chromium"
+_CHROMIUM = ("scripts/chromium.sh", "where")
 _LISTS = (
     "/numbers",
     "/numbers?status=active&type=geographic",
@@ -98,7 +99,9 @@ def _weight(visitor: Visitor) -> list[Figure]:
 def _paint(base_url: str, email: str) -> list[Figure]:
     """First contentful paint in Chromium with an empty cache, of list and search."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
+        program = subprocess.run(_CHROMIUM, capture_output=True, text=True, check=True, cwd=ROOT)
+        path = program.stdout.strip()
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         paths = ("/numbers", _SEARCHES[0])
         seconds = {path: _painted(browser, base_url, email, path) for path in paths}
         browser.close()
