@@ -56,6 +56,7 @@ class Customer:
         self.account = account
         self.notes = Notes()
         self.same_key = True
+        self.patience = _PATIENCE_SECONDS
         self._ledger = ledger
         self._offers = offers
         self._chance = random.Random(seed)
@@ -112,7 +113,7 @@ class Customer:
 
     def _describe(self, number: str) -> None:
         # A PATCH has no key; what makes its repetition harmless is If-Match.
-        end = time.monotonic() + _PATIENCE_SECONDS
+        end = time.monotonic() + self.patience
         self._described += 1
         text = f"text {self._described}"
         while time.monotonic() < end:
@@ -129,7 +130,7 @@ class Customer:
 
     def command(self, kind: str, method: str, path: str, body: Any = None) -> dict[str, Any] | None:
         """One command, repeated until it is acknowledged (its answer) or refused (``None``)."""
-        key, end, tries = uuid.uuid4().hex, time.monotonic() + _PATIENCE_SECONDS, 0
+        key, end, tries = uuid.uuid4().hex, time.monotonic() + self.patience, 0
         while time.monotonic() < end:
             answer = self._asked(method, path, body, key=key)
             if answer is not None and answer.status < 300:  # HTTP.

@@ -7,11 +7,15 @@ import time
 from tests.faults.distributed.run import Run
 from tests.faults.distributed.scenarios.killing import die_at
 
+_PATIENCE_SECONDS = 20.0
+
 
 def no_key(run: Run) -> None:
     """Customers repeat a command under a new key each time; gateways die before they answer."""
     for customer in run.load.customers:
         customer.same_key = False
+        # An order whose answer was lost is refused from then on: its quote has become an order.
+        customer.patience = _PATIENCE_SECONDS
     for _ in range(3):
         die_at(run, "gateway", "answer.before", 4)
         time.sleep(1)
