@@ -15,12 +15,11 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.assembly import assemble
-from deploy.ground import all_specs, open_log
-from deploy.single import make_lock
+from deploy.ground import open_log
+from deploy.rebuild import rebuild
 from deploy.staff import invite_staff
 from deploy.stores import KINDS, RELAY, SERVICES, Kind, open_store
-from shared import config, logging
+from shared import config, failpoints, logging
 from shared.clock import MachineClock
 from shared.codec import decode_meta
 from shared.consumers import checkpoints, parking
@@ -229,27 +228,28 @@ def _positions() -> Iterator[tuple[str, int]]:
 
 
 @projections.command("rebuild")
-def rebuild_projections() -> None:
-    """Builds every read model anew from the log alone. The product must not be running."""
+def rebuild_projections(
+    *,
+    only: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+    afresh: Annotated[bool, typer.Option("--afresh", help="Not from where one was ended.")] = False,
+) -> None:
+    """Builds read models anew from the log alone, also beside a product that runs: whoever looks at
+    them sees the old ones until the new ones have caught up. Ended in the middle, the next run goes
+    on from there."""
     settings = _settings()
     logging.set_up("warning", as_json=None)
-    lock = make_lock(settings, *(f"runner:{spec.name}" for spec in all_specs()))
-    if settings.database and not lock.acquire():
-        _talk("pbxim: runners are at work. Stop them first: make down.")
-        raise typer.Exit(1)
-    for path in settings.data.glob("views.db*"):
-        path.unlink()
-    assembly = assemble(settings, all_specs())
-    head = assembly.runtime.application.log.head()
-    for consumer in assembly.projections():
-        consumer.rebuild()
-    with typer.progressbar(length=head, label="events", file=sys.stderr) as bar:
-        for consumer in assembly.projections():
-            while consumer.step():
-                bar.update(0)
-            bar.update(head // len(assembly.projections()))
-    assembly.close()
-    lock.release()
+    failpoints.arm(settings.failpoint, settings.process)
+    with typer.progressbar(length=1, label="events", show_pos=True, file=sys.stderr) as bar:
+
+        def told(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
+
+        built = list(rebuild(settings, only or (), told, afresh=afresh))
+    for one in built:
+        what = "is read now" if one.swapped else "is prepared for the runner of this version"
+        _say(f"{one.name:<24} {one.position:>8} {what}", as_json=False)
+    _talk(f"pbxim: built {len(built)} read models anew.")
 
 
 @staff.command("invite")
@@ -292,3 +292,7 @@ def show_demo(*, as_json: AsJson = False) -> None:
         _say(f"{key:<16} {found}", as_json=False)
     if as_json:
         _say(demo, as_json=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,10 @@ KEYS = "keys"  # In the place of a service: what all of them share, the wrapped 
 CONNECTIONS: dict[Kind, int] = {"state": 4, "views": 8}
 _KEY_CONNECTIONS = 2
 _STATES = (*SERVICES, "clock", RELAY, KEYS)
-SCHEMAS = (*(f"state_{name}" for name in _STATES), *(f"views_{name}" for name in SERVICES))
+_VIEWS = tuple(f"views_{name}" for name in SERVICES)
+# Beside each schema of views one in which read models are built anew (``Store.draft``).
+_DRAFTS = tuple(f"{name}_draft" for name in _VIEWS)
+SCHEMAS = (*(f"state_{name}" for name in _STATES), *_VIEWS, *_DRAFTS)
 
 
 def open_store(settings: Settings, kind: Kind, service: str) -> Store:
@@ -45,7 +48,14 @@ def throw_views_away(settings: Settings) -> None:
             path.unlink()
         return
     for service in SERVICES:
-        with closing(open_store(settings, "views", service)) as store, store.write() as connection:
-            found = MetaData()
-            found.reflect(connection)
-            found.drop_all(connection)
+        with closing(open_store(settings, "views", service)) as store:
+            _empty(store)
+            with closing(store.draft()) as draft:
+                _empty(draft)
+
+
+def _empty(store: Store) -> None:
+    with store.write() as connection:
+        found = MetaData()
+        found.reflect(connection)
+        found.drop_all(connection)

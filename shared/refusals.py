@@ -277,6 +277,16 @@ CODES: dict[str, Code] = {
         "The database is not prepared for this version",
         "Run pbxim migrate with the address of the owner in PBXIM_LOG and PBXIM_DATABASE.",
     ),
+    "rebuild_running": Code(
+        e.Conflict,
+        "Read models are being built anew already",
+        "Wait until that rebuild has ended, or end it: the next one goes on where it was.",
+    ),
+    "rebuild_failed": Code(
+        e.Broken,
+        "A read model could not be built anew",
+        "See the detail. The read models that are shown were not touched.",
+    ),
     "append_too_large": Code(
         e.Broken,
         "An append is larger than the log takes",

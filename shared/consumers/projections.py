@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, MetaData, Table
 
 from shared import failpoints, logging
-from shared.consumers import checkpoints
+from shared.consumers import checkpoints, drafts
 from shared.consumers.checkpoints import CHECKPOINTS, Checkpoint, FencedError
 from shared.consumers.feed import Feed
 from shared.consumers.rows import Key, Rows
@@ -66,15 +66,22 @@ class ProjectionConsumer:
         self._awaited = frozenset(event_type(cls).name for cls in projection.awaited)
         self._checkpoint: Checkpoint | None = None
         self._stored: Checkpoint | None = None
+        self._fenced = False
         self._since = 0  # So many events were read since. Positions may have gaps.
         self._failure: str | None = None
         self.rows_written = 0
+        self.loaded = 0  # So often it looked where the rows are: others may have changed them.
         self.shown: list[str] = []
 
     @property
     def position(self) -> int:
         """Up to where the rows speak."""
         return self._checkpoint.position if self._checkpoint else 0
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The place up to where the rows speak. After the first step."""
+        return self._checkpoint or self._load()
 
     @property
     def failure(self) -> str | None:
@@ -88,7 +95,7 @@ class ProjectionConsumer:
         try:
             return self._step()
         except FencedError:
-            self._checkpoint = None
+            self._fenced = True  # Until it has looked, it is said to be where it was.
             return True
         except Unavailable:
             raise
@@ -120,7 +127,7 @@ class ProjectionConsumer:
     def next_turn(self) -> Turn | None:
         """What is to be folded next; ``None`` at the end of the log. Raises as ``step`` does not:
         ``FencedError``, ``log_went_back``, ``Unavailable``."""
-        old = self._checkpoint or self._load()
+        old = self._load() if self._fenced or self._checkpoint is None else self._checkpoint
         batch = self._feed.read(old.position, _BATCH)
         if not batch:
             return None
@@ -171,11 +178,13 @@ class ProjectionConsumer:
         with self.views.read() as connection:
             found = checkpoints.load(connection, self.name)
         if found is not None and found.version != self.projection.version:
-            self._remake()
-            found = None
+            found = drafts.take(self.projection, self.views, self._feed.log, found)
+            if found is None:
+                self._remake()
         if found is not None:
             checkpoints.verify(found, self._feed.log)
-        self._stored, self._checkpoint = found, found or fresh
+        self._stored, self._checkpoint, self._fenced = found, found or fresh, False
+        self.loaded += 1
         return self._checkpoint
 
     def _remake(self) -> None:

@@ -144,8 +144,9 @@ class Scheduler:
 
     def _nothing_due(self, now: datetime) -> bool:
         # Looked up once per change of the view, and not in every round of the engine.
-        if self._view.rows_written != self._seen:
-            self._next, self._seen = self.next_due(), self._view.rows_written
+        changes = self._view.rows_written + self._view.loaded
+        if changes != self._seen:
+            self._next, self._seen = self.next_due(), changes
         return self._next is None or now < self._next
 
     def _fire(self, due: list[Row[Any]]) -> list[Row[Any]]:

@@ -40,5 +40,18 @@ class Store(Protocol):
         """The rows of one query: ``read`` for a single look, and cheaper. It is asked again where
         the connection had been lost."""
 
+    def has(self, connection: Connection, metadata: MetaData) -> bool:
+        """Whether all of these tables are there, as seen by a transaction of this store."""
+
+    def draft(self) -> Store:
+        """The place beside it where tables are filled that are to take the place of its own. Each
+        call opens it anew; it is to be closed."""
+
+    def take_draft(self, connection: Connection, metadata: MetaData) -> None:
+        """Replaces tables by those of the draft with what was committed there, as part of a
+        transaction of ``write``. A reader has the old ones or the new ones, whole. Raises ``busy``
+        where others look at the old ones for too long. Whether the draft keeps its own is left
+        open: they are of no use any more."""
+
     def close(self) -> None:
         """Closes every connection."""

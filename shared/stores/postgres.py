@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import psycopg2
-from sqlalchemy import Connection, Engine, MetaData, Row, Select
+from sqlalchemy import Connection, Engine, MetaData, Row, Select, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
@@ -28,6 +28,7 @@ from shared.errors import raise_because
 from shared.eventlog.postgres_pool import translate, translate_is_loss
 from shared.refusals import refusal
 from shared.stores.as_sqlite import as_sqlite_has
+from shared.stores.postgres_draft import draft_of, take_draft
 from shared.stores.postgres_engine import engine_of
 
 # Of one process to one store, never shared with another store: whoever waits here for a connection
@@ -70,6 +71,7 @@ class PostgresStore:
             message = f"{schema!r} is no plain name of a schema"
             raise ValueError(message)
         self.schema = schema
+        self._address = address
         place = (address, ", ".join((schema, *beside)))
         self._place: tuple[str, str] | None = place
         self._shared = _use(place, connections, patience)
@@ -137,6 +139,18 @@ class PostgresStore:
     def _asked(self, query: Select[Any], values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
         with self.engine.connect() as connection:
             return connection.execute(query, values or {}).all()
+
+    def has(self, connection: Connection, metadata: MetaData) -> bool:
+        """See ``Store.has``."""
+        return all(inspect(connection).has_table(table.name) for table in metadata.sorted_tables)
+
+    def draft(self) -> PostgresStore:
+        """See ``Store.draft``. Another schema, made by ``pbxim migrate``."""
+        return PostgresStore(self._address, draft_of(self.schema), durable=False, connections=2)
+
+    def take_draft(self, connection: Connection, metadata: MetaData) -> None:
+        """See ``Store.take_draft``."""
+        take_draft(connection, self.schema, metadata)
 
     def close(self) -> None:
         """See ``Store.close``. Another store on the same schema keeps what it shares with this."""

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, Engine, MetaData, Row, Select, create_engine, event
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    Row,
+    Select,
+    Table,
+    create_engine,
+    event,
+    inspect,
+)
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import raise_because
@@ -26,6 +36,7 @@ class SqliteStore:
     """A ``Store`` in a file."""
 
     def __init__(self, path: Path, *, durable: bool) -> None:
+        self._path = path
         self._lock = _lock_of(path)
         self.engine = _engine(path, "FULL" if durable else "NORMAL")
         self._writer: Connection | None = None
@@ -77,6 +88,21 @@ class SqliteStore:
         with _translated(), self.engine.connect() as connection:
             return connection.execute(query, values or {}).all()
 
+    def has(self, connection: Connection, metadata: MetaData) -> bool:
+        """See ``Store.has``."""
+        return all(inspect(connection).has_table(table.name) for table in metadata.sorted_tables)
+
+    def draft(self) -> SqliteStore:
+        """See ``Store.draft``. A second file: its writers do not keep the readers' file busy."""
+        return SqliteStore(draft_of(self._path), durable=False)
+
+    def take_draft(self, connection: Connection, metadata: MetaData) -> None:
+        """See ``Store.take_draft``. Copies the rows: readers of a file never wait for a writer."""
+        self.remake(connection, metadata)
+        with contextlib.closing(self.draft()) as draft, draft.read() as filled:
+            for table in metadata.sorted_tables:
+                _copy(table, _raw(filled), _raw(connection))
+
     def close(self) -> None:
         """See ``Store.close``."""
         with self._lock:
@@ -94,6 +120,19 @@ def _lock_of(path: Path) -> Any:
     # One of this process for a file, however many stores have it open.
     with _registry:
         return _locks.setdefault(path.resolve(), threading.RLock())
+
+
+def draft_of(path: Path) -> Path:
+    """Where the draft of a store lies."""
+    return path.with_name(f"{path.name}.draft")
+
+
+def _copy(table: Table, source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    marks = ", ".join("?" for _ in table.columns)
+    rows = source.execute(f'SELECT {names} FROM "{table.name}"')  # nosec B608  # Our own words.
+    into = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # nosec B608  # As above.
+    target.executemany(into, rows)
 
 
 def has_room(folder: Path) -> bool:
