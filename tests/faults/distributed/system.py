@@ -28,7 +28,7 @@ SERVICES = ("inventory", "orders", "routing", "porting", "billing", "clock")
 RUNNERS = tuple(f"{name}-runner" for name in SERVICES if name != "clock")
 _UP_SECONDS = 60.0
 _INSIDE = Path(__file__).parent / "inside"
-_WEAKENED = "tests.faults.distributed.weakened"
+WEAKENED = "tests.faults.distributed.weakened"
 _ENVIRONMENT = {
     "PBXIM_NUMBERS_HELD": "100000",
     "PBXIM_NUMBERS_PER_CITY": "10000",
@@ -245,7 +245,7 @@ class System:
             section = dict(told[f"program:{like}"])
             if weakness:
                 python, module = section["command"].split(" -m ", 1)
-                section["command"] = f"{python} -m {_WEAKENED} {weakness} {module}"
+                section["command"] = f"{python} -m {WEAKENED} {weakness} {module}"
             told_it = section["environment"].replace(
                 f'PBXIM_PROCESS="{like}"', f'PBXIM_PROCESS="{name}"'
             )

@@ -21,7 +21,7 @@ def rebuilt(run: Run) -> None:
     carried out again, and the end, filled by those that were killed, has to be what the ledger
     says."""
     until(lambda: run.load.ledger.count >= _LEAST, 120, "customers have bought")
-    names, begun = _runners(run), _head(run)
+    names, begun = _runners(run), head_of(run)
     with _looking(run) as seen:
         for name in names:
             run.system.halt(name)
@@ -29,7 +29,7 @@ def rebuilt(run: Run) -> None:
         until(lambda: _caught_up(run), 90, "the new read models have caught up")
         for name in names:
             run.system.remove(f"{name}-new")
-            _die_in_the_middle(run, name, names[name], (begun + _head(run)) // 2)
+            _die_in_the_middle(run, name, names[name], (begun + head_of(run)) // 2)
         until(lambda: _caught_up(run), 90, "the usual read models have caught up")
     for name in names:
         run.system.remove(f"{name}-again")
@@ -54,12 +54,13 @@ def _die_in_the_middle(run: Run, name: str, consumer: str, position: int) -> Non
     mark.unlink(missing_ok=True)
     run.system.add(again, name, f"slowly:{consumer}@{position}")
     until(mark.exists, 60, f"{again} dies")
-    run.notes.append(f"{again} died with {mark.read_text()} of {_head(run)} events")
+    run.notes.append(f"{again} died with {mark.read_text()} of {head_of(run)} events")
     run.kills += 1
     run.system.back(again, 0)
 
 
-def _head(run: Run) -> int:
+def head_of(run: Run) -> int:
+    """The last position of the log."""
     with contextlib.closing(run.system.connection()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT position FROM log.head")
         ((head,),) = cursor.fetchall()
