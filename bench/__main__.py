@@ -34,7 +34,7 @@ MEASUREMENTS = {
     "pages": 200,
 }
 # These start a dozen processes and more, and run only when they are asked for.
-BY_NAME = {"postgres_views": 240, "relay": 180, "distributed": 480}
+BY_NAME = {"postgres_views": 240, "relay": 180, "distributed": 840}
 LIMITS = MEASUREMENTS | BY_NAME
 _END_SECONDS = 90.0
 
