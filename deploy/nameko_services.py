@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
 from amqp.exceptions import AMQPError
+from eventlet import patcher
 from kombu.exceptions import OperationalError
 from nameko import exceptions as nameko_exceptions
 from nameko.constants import AMQP_SSL_CONFIG_KEY, AMQP_URI_CONFIG_KEY
@@ -31,6 +32,7 @@ from deploy.metrics import Calls
 from deploy.processes import when_there
 from deploy.replies import Replies
 from deploy.serving import Serving
+from deploy.waiting import wait_briefly
 from services.billing.service import Billing
 from services.inventory.service import InventoryService as PlainInventory
 from services.orders.service import OrdersService as PlainOrders
@@ -58,6 +60,8 @@ def _once(make: Callable[[], T]) -> Callable[[], T]:
 
     @functools.wraps(make)
     def get() -> T:
+        if made:
+            return made[0]
         with lock:
             if not made:
                 made.append(make())
@@ -119,6 +123,7 @@ def serving() -> Serving:
     # It warns of every refusal, with a traceback; a caller who was refused is no news.
     logging.only_errors_of("nameko.containers")
     failpoints.arm(settings.failpoint, settings.process)
+    wait_briefly(patcher.original("select"))
     # nameko itself ends the process on SIGTERM, also while it waits here.
     return cast("Serving", when_there(lambda: Serving(settings), threading.Event()))
 

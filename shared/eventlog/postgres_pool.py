@@ -43,9 +43,11 @@ _NO_ANSWER = "The database of the event log does not answer."
 
 
 class Connection(extensions.connection):
-    """The driver's, and whether the statements of the log are prepared on it."""
+    """The driver's, and whether the statements of the log are prepared on it. ``brief``: what it is
+    asked now is answered in less time than it takes to let others work meanwhile."""
 
     prepared = False
+    brief = False
 
 
 def connect(address: str, prepare: str = _PREPARE) -> Connection:

@@ -30,6 +30,7 @@ from shared.refusals import refusal
 from shared.stores.as_sqlite import as_sqlite_has
 from shared.stores.postgres_draft import draft_of, take_draft
 from shared.stores.postgres_engine import engine_of
+from shared.stores.postgres_questions import OUTDATED, answer, question_of
 
 # Of one process to one store, never shared with another store: whoever waits here for a connection
 # may hold one of another. With the log's own they are what max_connections is divided by.
@@ -102,7 +103,7 @@ class PostgresStore:
     def write(self, *, lazily: bool = False) -> Iterator[Connection]:
         """See ``Store.write``."""
         waits = self._durable and not lazily
-        with _translated(), contextlib.ExitStack() as at_last:
+        with _translated, contextlib.ExitStack() as at_last:
             with _taken(self._shared):
                 connection = self._begun(self._begin)
                 at_last.callback(connection.close)
@@ -116,7 +117,7 @@ class PostgresStore:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """See ``Store.read``."""
-        with _translated(), contextlib.ExitStack() as at_last:
+        with _translated, contextlib.ExitStack() as at_last:
             connection = self._begun(_LOOK)
             at_last.callback(connection.close)
             at_last.enter_context(_undone_after_an_error(connection))
@@ -127,18 +128,23 @@ class PostgresStore:
         self, query: Select[Any], values: Mapping[str, Any] | None = None
     ) -> Sequence[Row[Any]]:
         """See ``Store.ask``."""
-        with _translated():
+        with _translated:
             try:
                 return self._asked(query, values)
             except (psycopg2.Error, DBAPIError) as error:
-                if not _is_loss(error):
+                if not _is_over(error):
                     raise
-            self.engine.dispose()  # The others were made before the server went away, too.
+            self.engine.dispose()  # The others are as old.
             return self._asked(query, values)
 
     def _asked(self, query: Select[Any], values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
-        with self.engine.connect() as connection:
-            return connection.execute(query, values or {}).all()
+        given = values or {}
+        question = question_of(query, given, self.engine.dialect)
+        if question is None:
+            with self.engine.connect() as connection:
+                return connection.execute(query, given).all()
+        with contextlib.closing(self.engine.raw_connection()) as held:
+            return answer(question, held, given)
 
     def has(self, connection: Connection, metadata: MetaData) -> bool:
         """See ``Store.has``."""
@@ -254,22 +260,27 @@ def _taken(shared: _Shared) -> Iterator[None]:
         shared.turn.release()
 
 
-def _is_loss(error: psycopg2.Error | DBAPIError) -> bool:
+def _is_over(error: psycopg2.Error | DBAPIError) -> bool:
+    """Whether another connection may do, because of what this one was or knew."""
     told = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(told, psycopg2.Error) and translate_is_loss(told)
+    if not isinstance(told, psycopg2.Error):
+        return False
+    return told.pgcode in OUTDATED or translate_is_loss(told)
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except NoConnectionError as error:
-        raise refusal("busy", "No connection to the database has become free.") from error
-    except psycopg2.Error as error:
-        raise_because(_told(error), error)
-    except DBAPIError as error:
-        told = _told(error.orig) if isinstance(error.orig, psycopg2.Error) else error
-        raise_because(error if told is error.orig else told, error)
+class _Translated(contextlib.AbstractContextManager[None]):
+    # No generator: it is part of every question.
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, NoConnectionError):
+            raise refusal("busy", "No connection to the database has become free.") from error
+        if isinstance(error, psycopg2.Error):
+            raise_because(_told(error), error)
+        if isinstance(error, DBAPIError):
+            told = _told(error.orig) if isinstance(error.orig, psycopg2.Error) else error
+            raise_because(error if told is error.orig else told, error)
+
+
+_translated = _Translated()
 
 
 def _told(error: psycopg2.Error) -> Exception:

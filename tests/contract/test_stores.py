@@ -286,6 +286,38 @@ def test_values_of_every_kind_come_back_as_they_were(store: Store) -> None:
     assert (total, type(total)) == (2**62, int)
 
 
+def test_a_question_that_is_asked_again_has_the_same_answer_with_values_of_every_kind(
+    store: Store,
+) -> None:
+    row = {
+        "name": "a",
+        "at": datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC),
+        "raw": b"\x00\xff\\",
+        "yes": True,
+        "many": 2**62,
+        "list": [{"text": "ü \U0001f600", "numbers": [1, 0.5, -(2**53), None], "{": "\\"}],
+    }
+    nothing = dict.fromkeys(row) | {"name": "b", "list": []}
+    with store.write() as connection:
+        form_of(kinds, connection.dialect).upsert(connection, [row, nothing])
+    query = select(kinds, func.length(kinds.c.name).label("length")).where(
+        kinds.c.name == bindparam("name")
+    )
+    since = query.where(kinds.c.at >= bindparam("at"), kinds.c.many > bindparam("many"))
+    early, late = datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+
+    for _ in range(8):
+        (found,) = store.ask(query, {"name": "a"})
+        told = found._asdict()
+        told["at"] = told["at"].replace(tzinfo=UTC)  # A file does not say so.
+        assert told == row | {"length": 1}
+        (found,) = store.ask(query, {"name": "b"})
+        assert (found._asdict(), store.ask(query, {"name": "c"})) == (nothing | {"length": 1}, [])
+        (found,) = store.ask(since, {"name": "a", "at": early, "many": 2**40})
+        assert found.raw == row["raw"]
+        assert store.ask(since, {"name": "a", "at": late, "many": 0}) == []
+
+
 def test_texts_are_in_the_order_of_their_bytes(store: Store) -> None:
     names = ["b", "a", "B", "ä", "a b", "a-b", "ab", "_", "~", "É", "10", "9", "\U0001f600", ""]
     with store.write() as connection:
