@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -24,26 +23,23 @@ def answered(
     """Runs a method of a worker's service: traced, measured, with its correlation id in whatever is
     logged. Raises what the caller is to be told, ready for the wire."""
     given = context if isinstance(context, dict) else {}
-    words = {"correlation_id": given.get("correlation_id", ""), "method": f"{worker.name}.{name}"}
-    with structlog.contextvars.bound_contextvars(**words):
-        try:
-            failpoints.reach("rpc.taken")
-            with _traced(words["method"], given) as inner, calls.timed(worker.name, name):
-                found = dispatch_plain(_method(worker, name), inner or context, arguments)
-            failpoints.reach("rpc.done")
-        except PbxError as error:
-            raise wire.packed(error) from None
-        except Exception:  # noqa: BLE001  # A caller is told about all of them, and no more.
-            _log.exception("rpc_failed")  # The traceback is for us, and not for the caller.
-            raise wire.packed(refusal("internal_error")) from None
-        return found
-
-
-@contextlib.contextmanager
-def _traced(method: str, context: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    above = str(context.get("traceparent", ""))
-    with tracing.span(method, above, "server") as within:
-        yield {**context, "traceparent": within} if context and within != above else context
+    method, above = f"{worker.name}.{name}", str(given.get("traceparent", ""))
+    words = {"correlation_id": given.get("correlation_id", ""), "method": method}
+    bound = structlog.contextvars.bind_contextvars(**words)
+    try:
+        failpoints.reach("rpc.taken")
+        with tracing.span(method, above, "server") as within, calls.timed(worker.name, name):
+            inner = {**given, "traceparent": within} if given and within != above else context
+            found = dispatch_plain(_method(worker, name), inner, arguments)
+        failpoints.reach("rpc.done")
+    except PbxError as error:
+        raise wire.packed(error) from None
+    except Exception:  # noqa: BLE001  # A caller is told about all of them, and no more.
+        _log.exception("rpc_failed")  # The traceback is for us, and not for the caller.
+        raise wire.packed(refusal("internal_error")) from None
+    finally:
+        structlog.contextvars.reset_contextvars(**bound)
+    return found
 
 
 def _method(worker: Any, name: str) -> Callable[..., Any]:

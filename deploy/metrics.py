@@ -6,11 +6,11 @@ scrapes; nothing here costs anything in between. Names and meaning: ``docs/how-t
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any
 
@@ -53,23 +53,28 @@ class Calls:
             registry=None,
         )
 
-    @contextlib.contextmanager
-    def timed(self, service: str, method: str) -> Iterator[None]:
+    def timed(self, service: str, method: str) -> AbstractContextManager[None]:
         """Measures what is done inside, and goes by what it raises."""
-        began = time.monotonic()
-        outcome = "ok"
-        try:
-            yield
-        except BaseException as error:
-            outcome = _outcome(error)
-            raise
-        finally:
-            taken = time.monotonic() - began
-            self._seconds.labels(service, method, outcome).observe(taken)
+        return _Timed(self._seconds, service, method)
 
     def collect(self) -> Iterable[Metric]:
         """The histogram."""
         return self._seconds.collect()
+
+
+class _Timed(AbstractContextManager[None]):
+    # No generator: it is part of every call.
+    __slots__ = ("_began", "_labels", "_seconds")
+
+    def __init__(self, seconds: Histogram, *labels: str) -> None:
+        self._seconds = seconds
+        self._labels = labels
+        self._began = time.monotonic()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        taken = time.monotonic() - self._began
+        outcome = "ok" if error is None else _outcome(error)
+        self._seconds.labels(*self._labels, outcome).observe(taken)
 
 
 class Measured:

@@ -65,6 +65,7 @@ def is_of_type(number: str, kind: str) -> bool:
     return phonenumbers.number_type(_parsed(number)) in _KINDS[kind]
 
 
+@lru_cache(maxsize=65_536)
 def display(number: str) -> str:
     """For people: ``+1 (212) 555-01-23`` in NANP (the product page's form), else international."""
     parsed = _parsed(number)

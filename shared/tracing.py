@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -87,9 +88,15 @@ def end(span: Span | None, error: BaseException | None = None) -> None:
     _tracing.take(span)
 
 
-@contextlib.contextmanager
-def span(name: str, traceparent: str, kind: Kind = "internal") -> Iterator[str]:
+def span(name: str, traceparent: str, kind: Kind = "internal") -> AbstractContextManager[str]:
     """A span around what is done inside, which is given the ``traceparent`` to hand on."""
+    if _tracing.take is None:
+        return contextlib.nullcontext(traceparent)
+    return _span(name, traceparent, kind)
+
+
+@contextlib.contextmanager
+def _span(name: str, traceparent: str, kind: Kind) -> Iterator[str]:
     begun = begin(name, traceparent, kind)
     try:
         yield traceparent if begun is None else begun.traceparent
