@@ -23,10 +23,13 @@ _MOST = 100
 
 def one_account(views: Store, account_id: str) -> Answer:
     """Raises ``account_unknown``."""
-    row = _first(views, select(account).where(account.c.account_id == account_id))
+    row = _first(views, _one_account, wanted=account_id)
     if row is None:
         raise refusal("account_unknown")
     return _account(row)
+
+
+_one_account = select(account).where(account.c.account_id == bindparam("wanted"))
 
 
 def accounts(views: Store, limit: int, after: str | None) -> Answer:
@@ -80,8 +83,8 @@ def _of(query: Select[Any], account_id: str | None) -> Select[Any]:
     return query if account_id is None else query.where(charge.c.account_id == account_id)
 
 
-def _first(views: Store, query: Select[Any]) -> Any:
-    for row in views.ask(query):
+def _first(views: Store, query: Select[Any], **wanted: Any) -> Any:
+    for row in views.ask(query, wanted):
         return row._asdict()
     return None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 
 from services.gateway import looking
 from services.gateway.state import first, hashed, look, run
@@ -90,17 +90,8 @@ class ServerSessions(SessionInterface):
 
     def _find(self, name: str, *, touch: bool) -> Row[Any] | None:
         now = self._now()
-        query = (
-            select(table, user_table.c.account_id, user_table.c.role, user_table.c.email)
-            .add_columns((user_table.c.totp_secret.is_not(None)).label("has_totp"))
-            .add_columns(look.c.account_id.label("seen_account"))
-            .join(user_table, user_table.c.id == table.c.user_id)
-            .outerjoin(look, looking.lasts(table.c.hash))
-            .where(table.c.hash == hashed(name))
-            .where(table.c.seen_at > now - IDLE_SECONDS)
-            .where(table.c.created_at > now - LONGEST_SECONDS)
-        )
-        row = first(self._state, query)
+        since = {"seen": now - IDLE_SECONDS, "created": now - LONGEST_SECONDS}
+        row = first(self._state, _alive, wanted=hashed(name), **since)
         if touch and row is not None and now - row.seen_at >= _TOUCH_SECONDS:
             self._touch(row, now)
         return row
@@ -112,6 +103,19 @@ class ServerSessions(SessionInterface):
 
     def _now(self) -> int:
         return int(self._machine.now().timestamp())
+
+
+# Made once: it is part of every page.
+_alive = (
+    select(table, user_table.c.account_id, user_table.c.role, user_table.c.email)
+    .add_columns((user_table.c.totp_secret.is_not(None)).label("has_totp"))
+    .add_columns(look.c.account_id.label("seen_account"))
+    .join(user_table, user_table.c.id == table.c.user_id)
+    .outerjoin(look, looking.lasts(table.c.hash))
+    .where(table.c.hash == bindparam("wanted"))
+    .where(table.c.seen_at > bindparam("seen"))
+    .where(table.c.created_at > bindparam("created"))
+)
 
 
 def end_all(user_id: str) -> Any:

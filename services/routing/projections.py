@@ -13,9 +13,11 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
-    false,
+    bindparam,
+    or_,
     select,
 )
 
@@ -82,22 +84,31 @@ ROUTES = Projection("routes", 1, TABLES, (RouteConfigured, LabelsChanged), fold,
 def find_route(views: Store, account_id: str | None, number_or_id: str) -> Row:
     """The account's route: by the tenure's id, or the newest of a number. ``None`` asks for all
     accounts (staff). Raises ``number_unknown``."""
-    query = select(route).where(_named(number_or_id)).order_by(route.c.begun_at.desc())
-    if account_id is not None:
-        query = query.where(route.c.account_id == account_id)
-    found = views.ask(query.limit(1))
-    if not found:
-        raise refusal("number_unknown")
-    return found[0]._asdict()
+    query, wanted = _named(number_or_id)
+    for row in views.ask(query, {"wanted": wanted, "of": account_id}):
+        return row._asdict()
+    raise refusal("number_unknown")
 
 
-def _named(number_or_id: str) -> Any:
+def _named(number_or_id: str) -> tuple[Select[Any], str]:
     if number_or_id.startswith("num_"):
-        return route.c.num_id == number_or_id
+        return _by_id, number_or_id
     try:
-        return route.c.number == parse_e164(number_or_id)
+        return _newest_of_number, parse_e164(number_or_id)
     except Refusal:
-        return false()
+        raise refusal("number_unknown") from None
+
+
+def _of_theirs(column: Column[str]) -> Select[Any]:
+    of = bindparam("of", type_=String)
+    allowed = or_(of.is_(None), route.c.account_id == of)
+    found = select(route).where(column == bindparam("wanted"), allowed)
+    return found.order_by(route.c.begun_at.desc()).limit(1)
+
+
+# Made once, so that a store can prepare them.
+_by_id = _of_theirs(route.c.num_id)
+_newest_of_number = _of_theirs(route.c.number)
 
 
 def route_json(row: Row) -> Row:

@@ -87,7 +87,7 @@ class Scheduler:
         self._runtime = runtime
         self._views: Store = runtime.views
         self._later: dict[Row[Any], datetime] = {}
-        self._first = select(func.min(table.c.due_at))
+        self._first = select(func.min(table.c.due_at).label("first"))
         self._next: datetime | None = None
         self._seen = -1
 
