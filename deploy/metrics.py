@@ -52,10 +52,16 @@ class Calls:
             buckets=_SECONDS,
             registry=None,
         )
+        self._known: dict[tuple[str, ...], Histogram] = {}
 
     def timed(self, service: str, method: str) -> AbstractContextManager[None]:
         """Measures what is done inside, and goes by what it raises."""
-        return _Timed(self._seconds, service, method)
+        return _Timed(self._took, service, method)
+
+    def _took(self, seconds: float, *labels: str) -> None:
+        if (found := self._known.get(labels)) is None:
+            found = self._known[labels] = self._seconds.labels(*labels)
+        found.observe(seconds)
 
     def collect(self) -> Iterable[Metric]:
         """The histogram."""
@@ -64,17 +70,17 @@ class Calls:
 
 class _Timed(AbstractContextManager[None]):
     # No generator: it is part of every call.
-    __slots__ = ("_began", "_labels", "_seconds")
+    __slots__ = ("_began", "_labels", "_took")
 
-    def __init__(self, seconds: Histogram, *labels: str) -> None:
-        self._seconds = seconds
+    def __init__(self, took: Callable[..., None], *labels: str) -> None:
+        self._took = took
         self._labels = labels
         self._began = time.monotonic()
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         taken = time.monotonic() - self._began
         outcome = "ok" if error is None else _outcome(error)
-        self._seconds.labels(*self._labels, outcome).observe(taken)
+        self._took(taken, *self._labels, outcome)
 
 
 class Measured:

@@ -28,6 +28,7 @@ from deploy.answering import answered
 from deploy.clock_process import ClockProcess
 from deploy.clock_service import ClockService as PlainClock
 from deploy.health import Health, start_health
+from deploy.interpreter import tune_interpreter
 from deploy.metrics import Calls
 from deploy.processes import when_there
 from deploy.replies import Replies
@@ -123,6 +124,7 @@ def serving() -> Serving:
     # It warns of every refusal, with a traceback; a caller who was refused is no news.
     logging.only_errors_of("nameko.containers")
     failpoints.arm(settings.failpoint, settings.process)
+    tune_interpreter()
     wait_briefly(patcher.original("select"))
     # nameko itself ends the process on SIGTERM, also while it waits here.
     return cast("Serving", when_there(lambda: Serving(settings), threading.Event()))

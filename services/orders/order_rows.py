@@ -233,5 +233,7 @@ def time_json(at: datetime | None) -> str | None:
     """RFC 3339 with ``Z``. Times from the store are UTC without saying so."""
     if at is None:
         return None
+    if at.tzinfo is UTC:
+        return at.isoformat().replace("+00:00", "Z")
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")

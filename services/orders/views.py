@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -41,8 +42,14 @@ def find_order(views: Store, account_id: str | None, order_id: str) -> Row | Non
 
 def _only(views: Store, query: Select[Any], wanted: str, account_id: str | None) -> Row | None:
     for row in views.ask(query, {"wanted": wanted, "of": account_id}):
-        return row._asdict()
+        return dict(zip(_names(query), row, strict=True))
     return None
+
+
+@cache
+def _names(query: Select[Any]) -> tuple[str, ...]:
+    # Of the few queries below. A row that is asked for its names takes longer than the rest.
+    return tuple(query.selected_columns.keys())
 
 
 def _of_theirs(table: Table, column: Column[str]) -> Select[Any]:
