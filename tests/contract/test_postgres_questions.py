@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +144,47 @@ def test_a_table_that_takes_the_place_of_another_is_the_one_that_is_asked(
     )
 
     assert asked(store, query, 1) == [(1, "new")]
+
+
+def fill_draft_and_take_it(store: PostgresStore, content: str) -> None:
+    with closing(store.draft()) as draft:
+        with draft.write() as connection:
+            draft.remake(connection, TABLES)
+        for begin in (0, 50):  # A part of it is there before the rest.
+            rows = [{"id": begin + n, "text": content} for n in range(50)]
+            with draft.write() as connection:
+                connection.execute(insert(things), rows)
+    with store.write() as connection:
+        store.take_draft(connection, TABLES)
+
+
+def test_who_asks_while_tables_are_exchanged_sees_the_old_or_the_new_ones_whole() -> None:
+    address = server().address(server().store_database())
+    store = PostgresStore(address, "views_orders", durable=False, connections=4)
+    store.create(TABLES)
+    fill_draft_and_take_it(store, "0")
+    query = select(things.c.text).where(things.c.id >= bindparam("least"))
+    enough = threading.Event()
+
+    def look() -> set[tuple[int, int]]:
+        seen = set()
+        while not enough.is_set():
+            texts = [row.text for row in store.ask(query, {"least": 0})]
+            seen.add((len(texts), len(set(texts))))
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        looking = [pool.submit(look) for _ in range(2)]
+        try:
+            for n in range(1, 16):
+                fill_draft_and_take_it(store, str(n))
+        finally:
+            enough.set()
+        seen = [future.result(30) for future in looking]
+
+    assert seen == [{(100, 1)}] * 2
+    assert {row.text for row in store.ask(query, {"least": 0})} == {"15"}
+    store.close()
 
 
 def test_a_question_finds_its_rows_by_an_index_whatever_the_table_was_like_before(
