@@ -29,7 +29,10 @@ _SMTP = (
     r"smtps?://([^\s:@/]+:[^\s:@/]+@)?[^\s:@/]+(:\d{1,5})?",
     "as in smtp://user:password@mail.example.com:587, or smtps://…; % escapes in user and password",
 )
-_FAILPOINT = (r"(record|orders):.+|kill:\d{1,9}", "record:FILE, kill:N or orders:FOLDER")
+_FAILPOINT = (
+    r"(record|orders):.+|kill:\d{1,9}(@[a-z.]+)?",
+    "record:FILE, kill:N, kill:N@PLACE or orders:FOLDER",
+)
 _SUPPORT = "support@example.com"
 _AMQP = r"amqps?://[^/\s]+(/\S*)?"
 

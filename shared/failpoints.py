@@ -1,7 +1,8 @@
 """Named places where a test may kill the process, to show that nothing is lost or doubled there.
 
 Off in production: an unarmed ``reach`` is one comparison. Armed by ``PBXIM_FAILPOINT``:
-``record:FILE`` writes every place reached, ``kill:N`` ends the process with SIGKILL at the N-th.
+``record:FILE`` writes every place reached, ``kill:N`` ends the process with SIGKILL at the N-th,
+``kill:N@PLACE`` at the N-th time that it reaches this place.
 ``orders:FOLDER`` looks at each place for an order in the file of this process in that folder (see
 ``order``): it may be given while the process runs, and holds for one death only.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 _lock = threading.Lock()
 _record: Path | None = None
 _kill_at = 0
+_kill_place = ""  # Any.
 _count = 0
 _orders: Path | None = None
 _process = ""
@@ -27,13 +29,15 @@ _REACHED = "reached"
 
 def arm(spec: str | None, process: str = "") -> None:
     """Sets what happens at the places from now on; ``None`` sets them all harmless again."""
-    global _record, _kill_at, _count, _orders, _process, _given, _armed  # noqa: PLW0603  # One process, one switch.
+    global _record, _kill_at, _kill_place, _count, _orders, _process, _given, _armed  # noqa: PLW0603  # One process, one switch.
     _record, _kill_at, _count, _orders, _process, _given = None, 0, 0, None, process, None
+    _kill_place = ""
     kind, _, rest = (spec or "").partition(":")
     if kind == "record":
         _record = Path(rest)
     elif kind == "kill":
-        _kill_at = int(rest)
+        at, _, _kill_place = rest.partition("@")
+        _kill_at = int(at)
     elif kind == "orders":
         _orders = Path(rest)
     _armed = bool(_record or _kill_at or _orders)
@@ -69,11 +73,11 @@ def carried_out(folder: Path) -> list[tuple[str, str]]:
 def _reached(place: str) -> None:
     global _count  # noqa: PLW0603  # See arm.
     with _lock:
-        _count += 1
+        _count += _kill_place in ("", place)
         if _record is not None:
             with _record.open("a") as file:
                 file.write(f"{_count} {place}\n")
-        if _count == _kill_at:
+        if _count == _kill_at and _kill_place in ("", place):
             os.kill(os.getpid(), signal.SIGKILL)
         if _orders is not None:
             _look(_orders, place)

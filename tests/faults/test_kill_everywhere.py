@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.kill_everywhere import shares
+from tests.faults.kill_everywhere import at_its_place, shares
 
 ROOT = Path(__file__).resolve().parents[2]
 _SHARDS = 2  # As many as the machine has cores; together they cover every fail-point.
@@ -48,6 +48,14 @@ def test_every_shard_dies_before_and_after_everything_that_is_done() -> None:
         assert [places[n - 1] for n in share].count("append.before") == 4
         assert [places[n - 1] for n in share].count("append.after") == 4
         assert {places[n - 1].split(".")[0] for n in share} == {"append", "effect", "checkpoint"}
+
+
+def test_a_fail_point_is_named_by_its_place_and_how_often_that_was_reached() -> None:
+    places = ["1 append.before", "2 append.after", "3 append.before", "4 answer.before"]
+
+    named = [at_its_place(places, n) for n in range(1, 5)]
+
+    assert named == ["1@append.before", "1@append.after", "2@append.before", "1@answer.before"]
 
 
 def _run(folder: Path, shard: int) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ WRONG = [
     ("PBXIM_PUBLIC_URL", "numbers.example.com", "https://numbers.example.com"),
     ("PBXIM_PUBLIC_URL", "ftp://numbers.example.com", "https://numbers.example.com"),
     ("PBXIM_PUBLIC_URL", "https://numbers.example.com/pbx", "without a path"),
-    ("PBXIM_FAILPOINT", "kill:never", "kill:N or orders:FOLDER"),
+    ("PBXIM_FAILPOINT", "kill:never", "kill:N, kill:N@PLACE or orders:FOLDER"),
     ("PBXIM_FAILPOINT", "explode", "record:FILE"),
     ("PBXIM_LOG", "mysql://localhost/pbxim", "sqlite:var/log.db, postgresql://"),
     ("PBXIM_LOG", "postgresql:pbxim", "sqlite:var/log.db, postgresql://"),

@@ -51,12 +51,14 @@ def test_arming_anew_begins_to_count_anew(tmp_path: Path) -> None:
     assert (tmp_path / "two").read_text() == "1 a\n"
 
 
-def test_the_nth_place_kills_and_nothing_behind_it_is_done() -> None:
+@pytest.mark.parametrize("spec", ["kill:4", "kill:2@here"])
+def test_the_nth_place_kills_and_nothing_behind_it_is_done(spec: str) -> None:
     program = (
         "from shared import failpoints\n"
-        "failpoints.arm('kill:2')\n"
+        f"failpoints.arm('{spec}')\n"
         "for n in range(3):\n"
         "    print(n, flush=True)\n"
+        "    failpoints.reach('there')\n"
         "    failpoints.reach('here')\n"
     )
     killed = subprocess.run(
