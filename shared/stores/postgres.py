@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import zlib
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import psycopg2
@@ -29,8 +26,8 @@ from shared.eventlog.postgres_pool import translate, translate_is_loss
 from shared.refusals import refusal
 from shared.stores.as_sqlite import as_sqlite_has
 from shared.stores.postgres_draft import draft_of, take_draft
-from shared.stores.postgres_engine import engine_of
 from shared.stores.postgres_questions import OUTDATED, answer, question_of
+from shared.stores.postgres_shared import let_go, taken, use
 
 # Of one process to one store, never shared with another store: whoever waits here for a connection
 # may hold one of another. With the log's own they are what max_connections is divided by.
@@ -75,7 +72,7 @@ class PostgresStore:
         self._address = address
         place = (address, ", ".join((schema, *beside)))
         self._place: tuple[str, str] | None = place
-        self._shared = _use(place, connections, patience)
+        self._shared = use(place, connections, patience)
         self.engine: Engine = self._shared.engine
         self._made: set[MetaData] = set()
         self._durable = durable
@@ -104,7 +101,7 @@ class PostgresStore:
         """See ``Store.write``."""
         waits = self._durable and not lazily
         with _translated, contextlib.ExitStack() as at_last:
-            with _taken(self._shared):
+            with taken(self._shared):
                 connection = self._begun(self._begin)
                 at_last.callback(connection.close)
                 with _undone_after_an_error(connection):
@@ -134,16 +131,16 @@ class PostgresStore:
             except (psycopg2.Error, DBAPIError) as error:
                 if not _is_over(error):
                     raise
-            self.engine.dispose()  # The others are as old.
+            self._shared.forget()  # The others are as old.
             return self._asked(query, values)
 
     def _asked(self, query: Select[Any], values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
         given = values or {}
         question = question_of(query, given, self.engine.dialect)
         if question is None:
-            with self.engine.connect() as connection:
+            with self._shared.connect() as connection:
                 return connection.execute(query, given).all()
-        with contextlib.closing(self.engine.raw_connection()) as held:
+        with self._shared.asking() as held:
             return answer(question, held, given)
 
     def has(self, connection: Connection, metadata: MetaData) -> bool:
@@ -162,61 +159,27 @@ class PostgresStore:
         """See ``Store.close``. Another store on the same schema keeps what it shares with this."""
         place, self._place = self._place, None
         if place is not None:
-            _let_go(place)
+            let_go(place)
 
     def _begun(self, opening: str) -> Connection:
         # Nothing was done yet, so a connection that was lost meanwhile may be replaced.
         try:
-            return _opened(self.engine, opening)
+            return self._opened(opening)
         except psycopg2.Error as error:
             if not translate_is_loss(error):
                 raise
-            self.engine.dispose()  # The others were made before the server went away, too.
-        return _opened(self.engine, opening)
+            self._shared.forget()  # The others were made before the server went away, too.
+        return self._opened(opening)
 
-
-@dataclass
-class _Shared:
-    """What the stores of one schema share in this process: connections, and whose turn it is."""
-
-    engine: Engine
-    patience: int
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    waiting: deque[None] = field(default_factory=deque)  # One for each that waits for its turn.
-    users: int = 0
-
-
-_open: dict[tuple[str, str], _Shared] = {}
-_registry = threading.Lock()
-
-
-def _use(place: tuple[str, str], connections: int, patience: int) -> _Shared:
-    with _registry:
-        if place not in _open:
-            _open[place] = _Shared(engine_of(*place, connections, patience), patience)
-        found = _open[place]
-        found.users += 1
-        return found
-
-
-def _let_go(place: tuple[str, str]) -> None:
-    with _registry:
-        found = _open[place]
-        found.users -= 1
-        if found.users == 0:
-            del _open[place]
-            found.engine.dispose()
-
-
-def _opened(engine: Engine, opening: str) -> Connection:
-    connection = engine.connect()
-    try:
-        _say(connection, opening)
-    except BaseException:
-        connection.invalidate()
-        connection.close()
-        raise
-    return connection
+    def _opened(self, opening: str) -> Connection:
+        connection = self._shared.connect()
+        try:
+            _say(connection, opening)
+        except BaseException:
+            connection.invalidate()
+            connection.close()
+            raise
+        return connection
 
 
 def _say(connection: Connection, statement: str) -> None:
@@ -243,21 +206,6 @@ def _undo(connection: Connection) -> None:
         _say(connection, "ROLLBACK")
     except psycopg2.Error:
         connection.invalidate()
-
-
-@contextlib.contextmanager
-def _taken(shared: _Shared) -> Iterator[None]:
-    shared.waiting.append(None)
-    try:
-        mine = shared.turn.acquire(timeout=shared.patience)
-    finally:
-        shared.waiting.pop()
-    if not mine:
-        raise refusal("busy", "The data is locked by another writer.")
-    try:
-        yield
-    finally:
-        shared.turn.release()
 
 
 def _is_over(error: psycopg2.Error | DBAPIError) -> bool:

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from sqlalchemy import (
     Column,
@@ -32,6 +33,7 @@ from sqlalchemy.exc import StatementError
 
 from shared.errors import Unavailable
 from shared.stores.postgres import PostgresStore
+from tests.contract.payment_servers import wait_until
 from tests.support.postgres import server
 
 ROOT = Path(__file__).parents[2]
@@ -324,3 +326,39 @@ def test_green_threads_work_while_one_waits_long_and_one_that_is_cut_off_leaves_
     )
 
     assert (ended.returncode, ended.stderr[-2000:]) == (0, "")
+
+
+def test_the_connection_kept_for_questions_is_there_for_whoever_wants_the_last_one() -> None:
+    address = server().address(server().store_database())
+    store = PostgresStore(address, "state_orders", durable=True, connections=2, patience=1)
+    store.create(TABLES)
+    assert asked(store, by_id(), 7) == []
+
+    with store.write() as connection, store.read() as beside:
+        connection.execute(insert(things), {"id": 7, "text": "seven"})
+        assert beside.execute(select(func.count()).select_from(things)).scalar_one() == 0
+
+    assert asked(store, by_id(), 7) == [(7, "seven")]
+    store.close()
+
+
+def test_the_connection_kept_for_questions_is_always_the_same_and_ends_with_its_store() -> None:
+    address = server().address(server().store_database())
+    store = PostgresStore(address, "state_orders", durable=True, connections=3)
+    store.create(TABLES)
+    session = select(func.pg_backend_pid(type_=Integer()).label("pid"))
+    store.ask(session)  # From now on it is prepared.
+    pids = set()
+    for _ in range(2):
+        with store.read():  # Takes another one.
+            pids |= {store.ask(session)[0][0] for _ in range(3)}
+    store.close()
+
+    assert len(pids) == 1
+    with closing(psycopg2.connect(address)) as watching, watching.cursor() as cursor:
+        wait_until(lambda: not running(cursor, pids))  # The server ends it in its own time.
+
+
+def running(cursor: Any, pids: set[int]) -> list[Any]:
+    cursor.execute("SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s)", (list(pids),))
+    return list(cursor.fetchall())
