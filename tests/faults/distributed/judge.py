@@ -14,7 +14,7 @@ from deploy.payment_sandbox.book import BookedCharge
 from tests.faults.distributed.audit import Audit
 from tests.faults.distributed.bus import Listeners
 from tests.faults.distributed.ledger import Line
-from tests.faults.distributed.load import Load, offers_of
+from tests.faults.distributed.load import Load, offers_of, read
 from tests.faults.distributed.system import System, until
 from tests.support.product import Answer, ApiClient
 
@@ -190,7 +190,7 @@ def everything(client: ApiClient, path: str) -> list[dict[str, Any]]:
     while True:
         rows, fresh, cursor = [], True, ""
         while True:
-            answer = client.get(f"{path}?limit=100{cursor}")
+            answer = read(client, f"{path}?limit=100{cursor}")
             assert answer.status == 200, answer  # HTTP.
             rows += answer.body["data"]
             fresh = fresh and "Read-Model-Behind" not in answer.headers
@@ -222,7 +222,7 @@ def _compared(
 
 def _released(client: ApiClient, lines: list[Line]) -> Iterator[tuple[str, str]]:
     for line in lines[-10:]:
-        found = client.get(f"/v1/quotes/{line.answer['id']}")
+        found = read(client, f"/v1/quotes/{line.answer['id']}")
         if found.body.get("status") != "released":
             yield "lost", f"release of {line.answer['id']}: it is {found.body.get('status')}"
 

@@ -20,6 +20,7 @@ from tests.support.product import Answer, ApiClient
 _PATIENCE_SECONDS = 120.0
 _REQUEST_SECONDS = 15.0
 _AGAIN_SECONDS = (0.1, 0.2, 0.5, 1.0)
+_UNANSWERED_SECONDS = 10.0  # So soon everything is of use again (Run.useful measures that).
 _GONE = {"number_gone", "offer_changed", "offer_unknown"}
 _ASK_AGAIN = {"idempotency_key_in_use", "edited_meanwhile"}
 
@@ -185,6 +186,14 @@ class Customer:
         self._ledger.write(Line(self.account, kind, key, digest(body), status, kept))
 
 
+def read(client: ApiClient, path: str) -> Answer:
+    """Reads, and asks again where it is told to: a link that was cut may be found so by anybody."""
+    end = time.monotonic() + _UNANSWERED_SECONDS
+    while (answer := client.get(path)).status == 503 and time.monotonic() < end:  # HTTP.
+        time.sleep(_AGAIN_SECONDS[-1])
+    return answer
+
+
 def _header(answer: Answer, name: str) -> str:
     return next((v for k, v in answer.headers.items() if k.lower() == name), "")
 
@@ -242,7 +251,7 @@ class Load:
             order = self.probe.order(quote) if quote else None
             while order and time.monotonic() < end:
                 with contextlib.suppress(OSError, HTTPException):
-                    seen = self.probe.client.get(f"/v1/orders/{order['id']}")
+                    seen = read(self.probe.client, f"/v1/orders/{order['id']}")
                     if seen.status == 200 and seen.body["status"] == "fulfilled":
                         return max(0.0, time.monotonic() - since)
                 time.sleep(0.05)  # A client has nothing but asking again.
@@ -250,7 +259,7 @@ class Load:
 
 
 def _has_its_number(client: ApiClient) -> bool:
-    orders = client.get("/v1/orders").body["data"]
+    orders = read(client, "/v1/orders").body["data"]
     return bool(orders) and all(one["status"] == "fulfilled" for one in orders)
 
 
@@ -259,7 +268,7 @@ def offers_of(client: ApiClient) -> list[Offer]:
     path, found = "/v1/available-numbers?country=US&type=geographic&limit=100", []
     cursor = ""
     while True:
-        page = client.get(path + cursor).body
+        page = read(client, path + cursor).body
         found += [Offer(one["offer_id"], one["available"]) for one in page["data"]]
         if not page["has_more"]:
             return found
