@@ -153,7 +153,8 @@ class _Link:
                 left = end - time.monotonic()
                 if left <= 0:
                     raise refusal("service_unavailable", f"{route} did not answer in time.")
-                self._connection.drain_events(timeout=left)
+                with contextlib.suppress(TimeoutError):  # Then it is told above.
+                    self._connection.drain_events(timeout=left)
                 if self._returned:
                     raise refusal("service_unavailable", f"Nobody answers {route}.")
         failpoints.reach("call.answered")

@@ -38,6 +38,7 @@ from tests.support.made_once import made_once
 
 _ENDED = {"fulfilled", "failed", "refunded", "needs_operator"}
 _PATIENCE_SECONDS = 30.0
+_TRIES = 3  # Consumers that see more at once reach fewer checkpoints than in the recorded purchase.
 
 
 class NoAnswer(Exception):
@@ -326,9 +327,12 @@ def main(folder: Path, shard: int, shards: int, say: Callable[[Any], None]) -> N
         mine = shares(places, shards)[shard]
         reached = 0
         for n in mine:
-            one = harness.attempt(f"kill {places[n - 1]}", f"kill:{at_its_place(places, n)}")
-            reached += one["killed"]
-            say(one)
+            for _ in range(_TRIES):
+                one = harness.attempt(f"kill {places[n - 1]}", f"kill:{at_its_place(places, n)}")
+                say(one)
+                if one["killed"]:
+                    reached += 1
+                    break
         say({"planned": len(mine), "reached": reached, "places": len(places)})
     finally:
         harness.close()

@@ -79,6 +79,7 @@ def test_a_call_ends_with_its_time_and_its_late_answer_is_nobodys(called: Called
 
     client.close()
     assert refused.value.code == "service_unavailable"
+    assert refused.value.detail == "odd.dawdle did not answer in time."
     assert 0.5 <= took < 0.8
     assert answers == list(range(20))
 
