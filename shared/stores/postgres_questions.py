@@ -42,9 +42,8 @@ from shared.eventlog.postgres_pool import Connection
 # The connection has forgotten it (DISCARD), has it already, or its columns had other types when it
 # was prepared. On a new connection it is answered.
 OUTDATED = ("26000", "42P05", "0A000")
-_MOST = (
-    200  # On one connection, so that no server's memory fills where queries are made on the way.
-)
+# On one connection, so that no server's memory fills where queries are made on the way.
+_MOST = 200
 _MOST_COLUMNS = 100  # That a function takes.
 _PREPARED = "questions"
 

@@ -251,7 +251,7 @@ class Load:
             order = self.probe.order(quote) if quote else None
             while order and time.monotonic() < end:
                 with contextlib.suppress(OSError, HTTPException):
-                    seen = read(self.probe.client, f"/v1/orders/{order['id']}")
+                    seen = self.probe.client.get(f"/v1/orders/{order['id']}")
                     if seen.status == 200 and seen.body["status"] == "fulfilled":
                         return max(0.0, time.monotonic() - since)
                 time.sleep(0.05)  # A client has nothing but asking again.
