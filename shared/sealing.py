@@ -9,7 +9,9 @@ cannot be moved to another place.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 from typing import Protocol
 
@@ -85,13 +87,20 @@ def load_key_file(path: Path, *, create: bool) -> bytes:
     missing file, one of the wrong size, or one that others can read is ``setting_invalid``."""
     if create and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(base64.b64encode(new_key()))
-            file.flush()
-            os.fsync(file.fileno())  # A power cut that takes the key takes all personal data.
-        _sync_folder(path.parent)
+        _make(path)
     return _checked(path)
+
+
+def _make(path: Path) -> None:
+    # Processes that start together may all make one. The file is there with all of its content or
+    # not at all, and the first one stays: a link never replaces what there is.
+    with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # Mode 0600.
+        file.write(base64.b64encode(new_key()))
+        file.flush()
+        os.fsync(file.fileno())  # A power cut that takes the key takes all personal data.
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

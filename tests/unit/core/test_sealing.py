@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,21 @@ def test_a_key_file_is_made_for_nobody_else_to_read(path: Path) -> None:
 
 def test_two_installations_have_different_keys(tmp_path: Path) -> None:
     assert load_key_file(tmp_path / "a", create=True) != load_key_file(tmp_path / "b", create=True)
+
+
+def test_processes_that_start_together_have_one_key(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def started(path: Path) -> bytes:
+        together.wait(30)
+        return load_key_file(path, create=True)
+
+    with ThreadPoolExecutor(8) as starting:
+        for round_ in range(20):
+            path = tmp_path / str(round_) / "master.key"
+            keys = set(starting.map(started, [path] * 8))
+            assert len(keys) == 1
+            assert list(path.parent.iterdir()) == [path]
 
 
 def refused(path: Path) -> str:
