@@ -111,7 +111,7 @@ def play(name: str, scenario: Scenario, judge: Judge, load: Load, run: Run, seed
         if run.since is not None:
             run.useful(run.since)
     except Exception:  # noqa: BLE001  # Whatever it is, the others are still to be played.
-        error = traceback.format_exc()
+        error = traceback.format_exc() + _tidied(run.system)
     load.stop()
     judge.poison |= run.poison
     verdict = judge.judge(load) if run.judged else Verdict()
@@ -119,6 +119,14 @@ def play(name: str, scenario: Scenario, judge: Judge, load: Load, run: Run, seed
         verdict.wrong.append(f"the scenario failed: {error}")
     load.ledger.close()
     return Row(name, seed, load.ledger.count, run, verdict, time.monotonic() - began)
+
+
+def _tidied(system: System) -> str:
+    try:
+        system.tidy()
+    except Exception:  # noqa: BLE001  # As above.
+        return traceback.format_exc()
+    return ""
 
 
 def prepare(system: System, name: str, seed: int, *, customers: int) -> tuple[Load, Run]:

@@ -96,8 +96,7 @@ class System:
 
     def stop(self) -> None:
         """Ends all of it."""
-        for pid in self._stopped():
-            os.kill(pid, signal.SIGCONT)
+        self._go_on()
         try:
             self.product.stop()
         finally:
@@ -154,7 +153,7 @@ class System:
 
     def health(self, name: str) -> dict[str, Any]:
         """What a process says of itself (``/readyz``); empty while it says nothing."""
-        told = _parsed((self.up / "supervisord.conf").read_text())
+        told = _parsed(self._told())
         found = re.search(r'PBXIM_HEALTH="([^"]*)"', told[f"program:{name}"]["environment"])
         assert found is not None, name
         with contextlib.suppress(OSError, HTTPException):
@@ -273,6 +272,19 @@ class System:
 
         self.configure(change)
 
+    def tidy(self) -> None:
+        """Ends every process that was added and starts those again that were halted, so that a
+        scenario that failed on its way leaves nothing to the next one."""
+        self._go_on()
+        for name in re.findall(r"^\[group:more-(.+)\]$", self._told(), re.MULTILINE):
+            self.remove(name)
+        for one in self._all():
+            if one["statename"] == "STOPPED":
+                self.resume(one["name"])
+
+    def _told(self) -> str:
+        return (self.up / "supervisord.conf").read_text()
+
     def connection(self, role: str = "pbxim") -> Connection:
         """A connection to the database, beside the product."""
         return connect(self.servers.database(role))
@@ -301,7 +313,8 @@ class System:
         finally:
             transport.close()
 
-    def _stopped(self) -> list[int]:
+    def _go_on(self) -> None:
+        # Also those that a scenario has left frozen.
         with contextlib.suppress(Exception):
-            return [int(one["pid"]) for one in self._all() if one["pid"]]
-        return []
+            for pid in (int(one["pid"]) for one in self._all() if one["pid"]):
+                os.kill(pid, signal.SIGCONT)

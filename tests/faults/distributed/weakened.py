@@ -111,7 +111,8 @@ def slowly(about: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         passed(place)
 
-    projections._BATCH = 50
+    # Many steps on the way there, and not so many that a long log takes minutes.
+    projections._BATCH = max(50, int(position) // 200)
     kept, checkpoints.move = checkpoints.move, move
     checkpoints.move_together = _one_by_one
     passed, failpoints.reach = failpoints.reach, reach
