@@ -1,4 +1,5 @@
-"""The services as nameko services, made from the plain classes. The only file that knows nameko.
+"""The services as nameko services, made from the plain classes. Only this file and
+``nameko_links.py`` know nameko.
 
 ``nameko run --config deploy/nameko.yaml deploy.nameko_services:OrdersService`` starts one; several
 may be named, and may run in several processes. A process answers calls; policies, read models and
@@ -7,31 +8,25 @@ effects run in the runner. Docs: ``docs/how-to/call-a-service.md``.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
-from amqp.exceptions import AMQPError
 from eventlet import patcher
-from kombu.exceptions import OperationalError
 from nameko import exceptions as nameko_exceptions
-from nameko.constants import AMQP_SSL_CONFIG_KEY, AMQP_URI_CONFIG_KEY
 from nameko.extensions import DependencyProvider
-from nameko.messaging import QueueConsumer, QueueConsumerStopped
-from nameko.rpc import Rpc, RpcConsumer
 
-from deploy import broker, wire
+from deploy import wire
 from deploy.answering import answered
 from deploy.clock_process import ClockProcess
 from deploy.clock_service import ClockService as PlainClock
 from deploy.health import Health, start_health
 from deploy.interpreter import tune_interpreter
 from deploy.metrics import Calls
+from deploy.nameko_links import Entry, Links
 from deploy.processes import when_there
-from deploy.replies import Replies
 from deploy.serving import Serving
 from deploy.waiting import wait_briefly
 from services.billing.service import Billing
@@ -144,102 +139,8 @@ def _health() -> Health:
 def _status() -> dict[str, Any]:
     # Without its log it could not answer, without the broker nobody could ask.
     head = serving().ground.log.head()
-    away = sorted(service for service, linked in _Links.linked.items() if not linked)
+    away = Links.away()
     return {"ready": not away, "broker": "away" if away else "ok", "away": away, "head": head}
-
-
-class _Links(QueueConsumer):  # type: ignore[misc]  # See above.
-    """Is back a second after the broker is: nameko waits two seconds longer after each try to
-    connect, up to thirty. Knows of every service of this process whether it is linked."""
-
-    linked: ClassVar[dict[str, bool]] = {}
-
-    def setup(self) -> None:
-        """Not linked yet. The broker is the one that the settings name, also by a file."""
-        self.linked[self.container.service_name] = False
-        if (uri := serving().ground.settings.amqp) is not None:
-            plain, tls = broker.parts(uri)
-            self.container.config |= {AMQP_URI_CONFIG_KEY: plain, AMQP_SSL_CONFIG_KEY: tls}
-        super().setup()
-
-    @contextlib.contextmanager
-    def establish_connection(self) -> Iterator[Any]:
-        with self.create_connection() as connection:
-            connection.ensure_connection(
-                self.on_connection_error,
-                self.connect_max_retries,
-                interval_start=0.2,
-                interval_step=0.2,
-                interval_max=1,
-            )
-            self.linked[self.container.service_name] = True
-            try:
-                yield connection
-            finally:
-                self.linked[self.container.service_name] = False
-
-    def run(self, _tokens: int = 1, **arguments: Any) -> None:
-        """Being told to stop before the broker was there is no error to report."""
-        with contextlib.suppress(QueueConsumerStopped):
-            super().run(_tokens, **arguments)
-
-    def ack_message(self, message: Any) -> None:
-        """Until here the broker would give the call to another process."""
-        failpoints.reach("rpc.answered")
-        super().ack_message(message)
-        failpoints.reach("rpc.acked")
-
-    def stop(self) -> None:
-        """Also what never began can be stopped."""
-        if self._gt is not None:
-            super().stop()
-
-
-@functools.cache
-def _replies(uri: str) -> Replies:
-    return Replies(uri)
-
-
-class _Answers(RpcConsumer):  # type: ignore[misc]  # See above.
-    """Outlives a broker that is gone when a call ends: in nameko an answer that cannot be sent ends
-    the whole process."""
-
-    queue_consumer = _Links()
-
-    def handle_result(self, message: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
-        """Answers. An answer that cannot be sent is dropped: its caller has given up, and the call
-        comes again from the queue, where its key makes it the same command."""
-        try:
-            if (body := _plain_answer(message, result, exc_info)) is None:
-                said: tuple[Any, Any] = super().handle_result(message, result, exc_info)
-                return said
-            about = message.properties
-            uri = serving().ground.settings.amqp or self.container.config[AMQP_URI_CONFIG_KEY]
-            _replies(uri).send(about["reply_to"], body, about.get("correlation_id"))
-            self.queue_consumer.ack_message(message)
-        except (AMQPError, OperationalError, OSError):
-            _log.warning("rpc_answer_lost")
-        return result, exc_info
-
-
-def _plain_answer(message: Any, result: Any, exc_info: Any) -> str | None:
-    # What is in another form, or cannot be put into ours, nameko answers as it always does.
-    if message.properties.get("content_type") != wire.CONTENT_TYPE:
-        return None
-    error = None if exc_info is None else nameko_exceptions.serialize(exc_info[1])
-    try:
-        return wire.encode({"result": result, "error": error})
-    except TypeError:
-        return None
-
-
-class _Entry(Rpc):  # type: ignore[misc]  # See above.
-    rpc_consumer = _Answers()
-
-    def check_signature(self, args: Any, kwargs: Any) -> None:
-        """Our calls take a context and whatever is named; what of it fits is found out later."""
-        if len(args) > 1 or (args and "context" in kwargs):
-            super().check_signature(args, kwargs)
 
 
 def _entry(name: str, plain: Callable[..., Any]) -> Any:
@@ -250,7 +151,7 @@ def _entry(name: str, plain: Callable[..., Any]) -> Any:
     call.__qualname__ = plain.__qualname__
     call.__doc__ = f"{inspect.getdoc(plain)}\n\n{_CONTEXT}"
     call.__wrapped__ = plain  # type: ignore[attr-defined]  # help() shows the plain arguments.
-    return _Entry.decorator(expected_exceptions=(PbxError,))(call)
+    return Entry.decorator(expected_exceptions=(PbxError,))(call)
 
 
 _CONTEXT = """\

@@ -13,7 +13,7 @@ from deploy import wire
 from deploy.rpc_client import _Link
 from shared.errors import Broken, NotAllowed, NotFound, PbxError, Unprocessable
 from tests.integration.bus.listening import ROOT, Listener
-from tests.integration.bus.nameko_processes import NAMEKO, Called
+from tests.integration.bus.nameko_processes import NAMEKO, Called, when_there
 from tests.support.worlds import context
 
 pytestmark = pytest.mark.broker
@@ -100,6 +100,16 @@ def test_a_call_without_a_context_is_refused(called: Called, given: list) -> Non
 
     link.close()
     assert wire.from_answer(answer["error"], "").code == "context_missing"
+
+
+def test_a_link_whose_end_a_worker_finds_first_is_made_anew_with_its_consumer(
+    called: Called,
+) -> None:
+    called.client.call("odd", "sever", context(), name=uuid.uuid4().hex, seconds=1.5)
+
+    answer = when_there(lambda: called.client.call("odd", "echo", context(), thing=1))
+
+    assert answer["thing"] == 1
 
 
 def test_who_asks_and_in_what_connection_is_in_the_headers_too(called: Called) -> None:
