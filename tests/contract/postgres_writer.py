@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from shared.eventlog import Appended, Entry
-from shared.eventlog.postgres import append_shortly
+from shared.eventlog.postgres_append import append_shortly
 from shared.eventlog.postgres_pool import Connection, connect
 from tests.contract.log_writer import SHARED, entry, new_event
 

@@ -18,8 +18,9 @@ import pytest
 from deploy.migrations import migrate
 from shared.errors import Broken, Unavailable
 from shared.eventlog import Appended
-from shared.eventlog.postgres import MIGRATION, PostgresLog, append_one
-from shared.eventlog.postgres import append as call_append
+from shared.eventlog.postgres import MIGRATION, PostgresLog
+from shared.eventlog.postgres_append import append as call_append
+from shared.eventlog.postgres_append import append_one
 from shared.eventlog.postgres_pool import Pool, connect
 from tests.contract.log_checks import PATIENCE, assert_in_order, at_once, everything, until
 from tests.contract.log_writer import append, entry
@@ -60,10 +61,13 @@ def test_what_the_shorter_way_refuses_changes_nothing(
     log.append_batch([known])
     mixed = entry("order-1", expected, "c")
     mixed = mixed._replace(events=(*mixed.events, known.events[1]))
+    alone = mixed._replace(events=known.events[1:])
     before = log.read_all(0, 100), log._ask("SELECT * FROM log.stream"), log.head()
 
     with closing(connect(address)) as connection:
         assert append_one(connection, entry("order-1", 1, "late")) is None
+        assert append_one(connection, entry("order-1", 0, "late", "too")) is None
+        assert append_one(connection, alone) is None
         assert append_one(connection, known) is None
         assert append_one(connection, mixed) is None
 
@@ -291,6 +295,52 @@ def test_no_table_of_the_caller_takes_the_place_of_the_log_s(address: str) -> No
     found = pool.run(work)
     pool.close()
     assert found == [Appended((1, 2)), Appended((3,))]
+
+
+_LIES = "".join(
+    f"CREATE FUNCTION evil.{name} LANGUAGE plpgsql AS $$ BEGIN RAISE 'astray'; END $$;"
+    for name in (
+        "lie(bigint, int) RETURNS boolean",
+        "lie(bigint, bigint) RETURNS boolean",
+        "lie(text, text) RETURNS boolean",
+        "lie(bytea, bytea) RETURNS boolean",
+        "more(bigint, int) RETURNS bigint",
+        "times(numeric, int) RETURNS numeric",
+        "clock_timestamp() RETURNS timestamptz",
+        "pg_notify(text, text) RETURNS void",
+        "pg_advisory_xact_lock(int) RETURNS void",
+    )
+)
+_LIES += "".join(
+    f"CREATE OPERATOR evil.{name}"
+    f" (FUNCTION = evil.{function}, LEFTARG = {left}, RIGHTARG = {right});"
+    for name, function, left, right in (
+        ("=", "lie", "bigint", "int"),
+        ("=", "lie", "bigint", "bigint"),
+        ("=", "lie", "text", "text"),
+        ("=", "lie", "bytea", "bytea"),
+        ("+", "more", "bigint", "int"),
+        ("*", "times", "numeric", "int"),
+    )
+)
+
+
+@pytest.mark.parametrize("question", ["1::int8 = 1", "'a'::text = 'b'::text", "1::int8 + 1"])
+def test_no_operator_of_the_caller_takes_the_place_of_postgresql_s(
+    database: str, address: str, question: str
+) -> None:
+    lies = f"CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC; {_LIES}"
+    server().say(lies, database)
+    with closing(connect(address)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET search_path = evil, pg_catalog, log")
+        for one in (
+            entry("order-1", 0, "a"),
+            entry("order-1", 1, "b"),
+            entry("order-1", 2, "c", "d"),
+        ):
+            assert append_one(connection, one) is not None
+        with pytest.raises(psycopg2.errors.RaiseException, match="astray"):
+            cursor.execute(f"SELECT {question}")  # nosec B608  # They would be in its place.
 
 
 # ── Migrations ────────────────────────────────────────────────────────────────────────────────────

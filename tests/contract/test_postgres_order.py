@@ -21,7 +21,7 @@ from shared.consumers.feed import Feed
 from shared.errors import Broken
 from shared.eventlog import Appended, Recorded
 from shared.eventlog.postgres import PostgresLog
-from shared.eventlog.postgres import append as call_append
+from shared.eventlog.postgres_append import append as call_append
 from shared.eventlog.postgres_pool import connect
 from tests.contract.log_checks import PATIENCE, assert_in_order, at_once, everything, until
 from tests.contract.log_writer import append, entry
@@ -176,12 +176,28 @@ def test_a_slow_transaction_that_commits_after_a_faster_one_is_not_lost(address:
     assert lost_behind_a_slow_transaction(address) == []
 
 
+# Of each function: how it takes the lock and the positions. Instead of that numbers in a row, and
+# the lock is let go at once: a commit waits for nobody.
 LOCK = "PERFORM pg_advisory_xact_lock(7263001);"
 HEAD = "UPDATE log.head SET position = position + added RETURNING position - added INTO base;"
-# Numbers in a row, and the lock is let go at once: a commit waits for nobody.
 DRAWN = """PERFORM pg_advisory_lock(7263001);
   SELECT max(nextval('log.plain')) - added INTO base FROM generate_series(1, added);
   PERFORM pg_advisory_unlock(7263001);"""
+TAKES = {
+    "append": (LOCK, HEAD, DRAWN),
+    "append_one": (LOCK, HEAD.replace("added", "many"), DRAWN.replace("added", "many")),
+    "append_event": (
+        "nothing := pg_catalog.pg_advisory_xact_lock(7263001)::pg_catalog.text;",
+        (
+            "UPDATE log.head SET position = position OPERATOR(pg_catalog.+) 1"
+            " RETURNING position INTO place;"
+        ),
+        (
+            "PERFORM pg_advisory_lock(7263001); place := nextval('log.plain');"
+            " PERFORM pg_advisory_unlock(7263001);"
+        ),
+    ),
+}
 
 
 def hand_out_positions_by_a_sequence(database: str) -> None:
@@ -196,14 +212,12 @@ def hand_out_positions_by_a_sequence(database: str) -> None:
             " FROM log.event) AS position FROM log.old_head;"
             "GRANT SELECT ON log.head TO pbxim_app"
         )
-        for function, many in (("append", "added"), ("append_one", "many")):
+        for function, (lock, head, drawn) in TAKES.items():
             cursor.execute(f"SELECT pg_get_functiondef('log.{function}'::regproc)")
             ((source,),) = cursor.fetchall()
-            head = HEAD.replace("added", many)
-            assert LOCK in source
+            assert lock in source
             assert head in source
-            drawn = DRAWN.replace("added", many)
-            cursor.execute(source.replace(LOCK, "").replace(head, drawn))
+            cursor.execute(source.replace(lock, "").replace(head, drawn))
 
 
 def test_the_same_check_finds_what_a_plain_sequence_loses(database: str, address: str) -> None:

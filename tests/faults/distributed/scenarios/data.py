@@ -15,7 +15,7 @@ import psycopg2
 from deploy.up.migrate import prepare
 from deploy.up.servers import _postgres_binaries
 from shared.eventlog import Entry
-from shared.eventlog.postgres import append
+from shared.eventlog.postgres_append import append
 from tests.faults.distributed.run import Run
 from tests.faults.distributed.scenarios.poison import new_event
 from tests.faults.distributed.system import until
