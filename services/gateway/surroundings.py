@@ -121,6 +121,12 @@ def order(service: str, method: str, **arguments: Any) -> Any:
     return answer
 
 
+def note_refusal() -> None:
+    """What a command was refused for is in the log: what is read after it is not older than that,
+    in this request and on the page that follows."""
+    g.log_position = g.at_least = gateway().runtime.application.log.head()
+
+
 def catch_up(*views: str) -> None:
     """Waits once until the views have seen what the caller was told, for a page that asks several
     times. Those that take too long are said to be behind; the services need not wait again."""

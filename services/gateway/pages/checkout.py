@@ -21,7 +21,7 @@ from services.gateway.pages.rendering import formats, known_problem, page
 from services.gateway.pages.search_query import query_from
 from services.gateway.problems import read
 from services.gateway.schemas.buying import OrderBody
-from services.gateway.surroundings import ask, context, gateway, order
+from services.gateway.surroundings import ask, context, gateway, note_refusal, order
 from shared.days import last_day
 from shared.errors import PbxError, Refusal
 from shared.money import Money
@@ -44,6 +44,7 @@ def make_checkout() -> Answer:
     try:
         held = order("inventory", "hold_numbers", items=items)
     except Refusal as error:
+        note_refusal()  # The search shows what is gone.
         return go(query.address(problem=error.code))
     return go(f"/checkout/{held['id']}", back=query.address())
 

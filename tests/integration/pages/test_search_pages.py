@@ -11,6 +11,7 @@ from services.orders.domain.periods import first_periods
 from shared.phone import display
 from shared.platform import AdvanceClock
 from shared.refusals import refusal
+from shared.runtime import Progress
 from tests.integration.gateway.sites import STOCK, make_site
 from tests.integration.pages.visitors import signed_in
 
@@ -132,6 +133,24 @@ def test_what_is_gone_is_named_and_no_longer_chosen(shop, visitor):
     assert "No longer available:" in plain(page)
     assert f"{display(numbers[0])} to {display(numbers[-1])} {display(number)}" in plain(page)
     assert "1 number chosen: $3.00 today" in plain(page)
+
+
+def test_what_the_refusal_knew_is_known_to_the_page_that_follows(shop, visitor, monkeypatch):
+    def wait_for(progress, names, position, _seconds=0):
+        if progress.position(names) < position:
+            shop.settle()
+        return progress.position(names) >= position
+
+    monkeypatch.setattr(Progress, "wait_for", wait_for)
+    number = free(shop)
+    other = shop.customer()
+    assert other.post("/v1/quotes", {"items": [{"number": number}]}).status_code == 201
+
+    answer = visitor.send("/checkout", "/search?country=US", country="US", number=number)
+    page = visitor.get(answer.location)
+
+    assert answer.location.endswith("problem=number_gone")
+    assert "No longer available: Somebody else was faster." in plain(page)
 
 
 def test_a_number_that_i_hold_already_leads_to_its_checkout(shop, visitor):
