@@ -23,7 +23,7 @@ _log = logging.logger("rpc")
 
 
 @functools.cache
-def _named() -> str | None:
+def _broker_in_settings() -> str | None:
     return config.load().amqp
 
 
@@ -48,7 +48,7 @@ class Links(QueueConsumer):  # type: ignore[misc]  # nameko ships no types.
     def setup(self) -> None:
         """Not linked yet. The broker is the one that the settings name, also by a file."""
         self.linked[self.container.service_name] = None
-        if (uri := _named()) is not None:
+        if (uri := _broker_in_settings()) is not None:
             plain, tls = broker.parts(uri)
             self.container.config |= {AMQP_URI_CONFIG_KEY: plain, AMQP_SSL_CONFIG_KEY: tls}
         super().setup()
@@ -113,7 +113,7 @@ class Answers(RpcConsumer):  # type: ignore[misc]  # See above.
                 said: tuple[Any, Any] = super().handle_result(message, result, exc_info)
                 return said
             about = message.properties
-            uri = _named() or self.container.config[AMQP_URI_CONFIG_KEY]
+            uri = _broker_in_settings() or self.container.config[AMQP_URI_CONFIG_KEY]
             _replies(uri).send(about["reply_to"], body, about.get("correlation_id"))
             self.queue_consumer.ack_message(message)
         except (AMQPError, OperationalError, OSError):

@@ -14,3 +14,11 @@ def run_beside(step: str) -> None:
     assert connection is not None  # nosec B101  # There is one while a migration runs.
     with connection.cursor() as cursor:
         cursor.execute(Path(step).with_suffix(".sql").read_text())
+
+
+def no_way_back() -> None:
+    """The ``downgrade`` of every step of the log. Raises ``NotImplementedError``."""
+    raise NotImplementedError(
+        "The log is only migrated forwards: events are for ever, so are the ways to write them. "
+        "An older release runs on a newer log."
+    )
