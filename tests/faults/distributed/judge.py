@@ -15,7 +15,8 @@ from tests.faults.distributed.audit import Audit
 from tests.faults.distributed.bus import Listeners
 from tests.faults.distributed.ledger import Line
 from tests.faults.distributed.load import Load, offers_of, read
-from tests.faults.distributed.system import System, until
+from tests.faults.distributed.supervised import until
+from tests.faults.distributed.system import System
 from tests.support.product import Answer, ApiClient
 
 _SETTLE_SECONDS = 90.0

@@ -14,7 +14,8 @@ from http.client import HTTPException
 from typing import Any
 
 from tests.faults.distributed.ledger import Ledger, Line, digest
-from tests.faults.distributed.system import System, until
+from tests.faults.distributed.supervised import until
+from tests.faults.distributed.system import System
 from tests.support.product import Answer, ApiClient
 
 _PATIENCE_SECONDS = 120.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.distributed.run import Run
-from tests.faults.distributed.system import until
+from tests.faults.distributed.supervised import until
 from tests.support.product import ROOT
 
 _CONFIG = "deploy/nameko.yaml"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults.distributed.run import Run
 from tests.faults.distributed.scenarios.killing import die_at
-from tests.faults.distributed.system import until
+from tests.faults.distributed.supervised import until
 
 _HOUR = 3600
 _BRIEF_MINUTES = 30

@@ -18,7 +18,7 @@ from shared.eventlog import Entry
 from shared.eventlog.postgres_append import append
 from tests.faults.distributed.run import Run
 from tests.faults.distributed.scenarios.poison import new_event
-from tests.faults.distributed.system import until
+from tests.faults.distributed.supervised import until
 
 _READERS = {"orders", "numbers", "stock", "charges", "policy:orders", "policy:inventory"}
 _KIND = "FaultsNoted"

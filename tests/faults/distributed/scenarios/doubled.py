@@ -6,7 +6,7 @@ import signal
 import time
 
 from tests.faults.distributed.run import Run
-from tests.faults.distributed.system import until
+from tests.faults.distributed.supervised import until
 
 _BOTH_SECONDS = 15.0
 

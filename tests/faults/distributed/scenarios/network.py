@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tests.faults.distributed.proxy import Proxy
 from tests.faults.distributed.run import Run
-from tests.faults.distributed.system import until
+from tests.faults.distributed.supervised import until
 
 
 def network(run: Run) -> None:

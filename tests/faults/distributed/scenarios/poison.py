@@ -14,7 +14,7 @@ from shared.eventlog import Entry, NewEvent
 from tests.faults.distributed.audit import POISON
 from tests.faults.distributed.judge import parked
 from tests.faults.distributed.run import Run
-from tests.faults.distributed.system import until
+from tests.faults.distributed.supervised import until
 
 _CALLS: tuple[tuple[str, bytes | str], ...] = (
     ("orders.place_order", b"{bad"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.client import HTTPException
 
 from tests.faults.distributed.run import Run
-from tests.faults.distributed.system import until
+from tests.faults.distributed.supervised import until
 
 _LEAST = 120  # Acknowledged commands before: else there is no middle.
 

@@ -17,7 +17,7 @@ from deploy.up.servers import Servers
 from shared import failpoints
 from tests.faults.distributed.run import Run
 from tests.faults.distributed.scenarios.rebuilt import head_of
-from tests.faults.distributed.system import WEAKENED, until
+from tests.faults.distributed.supervised import WEAKENED, until
 from tests.support.product import ROOT
 
 _LEAST = 120  # Acknowledged commands before: else there is no middle.

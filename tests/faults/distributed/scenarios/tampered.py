@@ -18,7 +18,7 @@ from shared.eventlog import NewEvent, Recorded, digest
 from tests.faults.distributed.judge import quiet
 from tests.faults.distributed.run import Run
 from tests.faults.distributed.scenarios.data import address
-from tests.faults.distributed.system import until
+from tests.faults.distributed.supervised import until
 from tests.support.product import ROOT
 
 _LEAST = 40  # Acknowledged commands before anything is changed.
