@@ -9,7 +9,7 @@ process share commits. Why and with what cost: docs/adr/0014-postgresql-log.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from shared.eventlog import Appended, Conflict, Entry, Recorded, checked
@@ -96,23 +96,23 @@ class PostgresLog:
         return self._pool.run(lambda connection: call(connection, query, parameters))
 
     def _commit(self, jobs: Sequence[Job]) -> None:
-        entries = [entry for job in jobs for entry in job.entries]
-        if not entries:
-            found: list[Outcome] = []
-        else:  # Safe to repeat: what is written already is known by its ids.
+        entries = jobs[0].entries if len(jobs) == 1 else [e for job in jobs for e in job.entries]
+        found: list[Outcome] = []
+        if entries:  # Safe to repeat: what is written already is known by its ids.
             found = self._pool.run(lambda connection: append_shortly(connection, entries))
         outcomes = iter(found)
         for job in jobs:
-            _answer(job, [next(outcomes) for _ in job.entries])
+            _answer(job, islice(outcomes, len(job.entries)))
 
 
-def _answer(job: Job, found: list[Outcome]) -> None:
-    clashes = [outcome.stream for outcome in found if isinstance(outcome, Clash)]
-    if clashes:  # This caller's mistake; the others' events are fine.
-        detail = f"Only a part of the events is in {clashes[0]}."
-        job.error = refusal("event_id_clash", detail)
-    else:
-        job.outcomes = [outcome for outcome in found if not isinstance(outcome, Clash)]
+def _answer(job: Job, found: Iterable[Outcome]) -> None:
+    job.outcomes = answers = []
+    for outcome in found:
+        if isinstance(outcome, Clash):  # This caller's mistake; the others' events are fine.
+            detail = f"Only a part of the events is in {outcome.stream}."
+            job.error = refusal("event_id_clash", detail)
+        else:
+            answers.append(outcome)
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded:

@@ -3,7 +3,6 @@ whatever transaction the connection is in."""
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -31,10 +30,12 @@ def append_shortly(connection: Connection, entries: Sequence[Entry]) -> list[Out
     """``append``, by a shorter way where there is one. Not for a transaction that is open, unless
     the ids of its events are new."""
     if len(entries) == 1 and entries[0].events:
-        with contextlib.suppress(UniqueViolation):  # Another writer was faster with the same ids.
+        try:
             done = append_one(connection, entries[0])
-            if done is not None:
-                return [done]
+        except UniqueViolation:  # Another writer was faster with the same ids.
+            done = None
+        if done is not None:
+            return [done]
     return append(connection, entries)
 
 

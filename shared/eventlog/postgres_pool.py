@@ -4,8 +4,8 @@ errors as ours. Only what names PostgreSQL in its settings loads this module."""
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import TypeVar
 
 import psycopg2
@@ -88,7 +88,10 @@ class Pool:
     def __init__(self, address: str, size: int) -> None:
         self._address = address
         self._free: list[Connection] = []
-        self._room = threading.BoundedSemaphore(size)
+        # As a semaphore, whose code would be Python's: every read and append comes by here.
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(size):
+            self._room.put(None)
         self._closed = False
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -96,17 +99,13 @@ class Pool:
 
         The work must be safe to repeat: it may have been done when the connection broke.
         """
-        with self._room:
-            try:
-                return self._once(work)
-            except psycopg2.Error as error:
-                if not translate_is_loss(error):
-                    raise_because(translate(error), error)
-                self._let_go()  # The others were made before the server went away, too.
-            try:
-                return self._once(work)
-            except psycopg2.Error as error:
-                raise_because(translate(error), error)
+        self._room.get()
+        try:
+            return self._once(work)
+        except psycopg2.Error as error:
+            return self._once_more(work, error)
+        finally:
+            self._room.put(None)
 
     def close(self) -> None:
         """Closes what is free now; what is still in use is closed when it comes back."""
@@ -120,12 +119,22 @@ class Pool:
         finally:
             self._give_back(connection)
 
+    def _once_more(self, work: Callable[[Connection], T], error: psycopg2.Error) -> T:
+        if not translate_is_loss(error):
+            raise_because(translate(error), error)
+        self._let_go()  # The others were made before the server went away, too.
+        try:
+            return self._once(work)
+        except psycopg2.Error as again:
+            raise_because(translate(again), again)
+
     def _take(self) -> Connection:
         if self._closed:
             raise refusal("log_unavailable", "This log was closed.")
-        with contextlib.suppress(IndexError):
+        try:
             return self._free.pop()
-        return connect(self._address)
+        except IndexError:
+            return connect(self._address)
 
     def _give_back(self, connection: Connection) -> None:
         if self._closed:

@@ -22,11 +22,6 @@ class Job:
         self.leads = False
         self.called: threading.Event | None = None  # Made by who has to wait.
 
-    @property
-    def ended(self) -> bool:
-        """Whether the caller can be answered."""
-        return self.outcomes is not None or self.error is not None
-
     def call(self) -> None:
         """It has ended, or it is its turn to lead."""
         if self.called is not None:
@@ -58,14 +53,14 @@ class SharedCommits:
         """See ``EventLog.append_batch``. Waits for its turn, or until another wrote them."""
         job = Job(entries)
         with self._lock:
-            self._waiting.append(job)
-            job.leads, self._led = not self._led, True
-            if not job.leads:
+            if self._led:
                 job.called = threading.Event()
-        if job.called is not None:
+                self._waiting.append(job)
+            self._led = True
+        if job.called is None:  # Nobody led, so nobody waits.
+            self._lead([job])
+        else:
             self._wait(job, job.called)
-        if job.leads:
-            self._lead(job)
         return job.result()
 
     def _wait(self, job: Job, called: threading.Event) -> None:
@@ -78,25 +73,16 @@ class SharedCommits:
             if job.leads:
                 self._hand_over()
             raise
+        if job.leads:
+            self._lead(self._next())
 
-    def _lead(self, job: Job) -> None:
-        try:
-            while not job.ended:
-                self._commit_waiting()
-        finally:
-            self._hand_over()
-
-    def _hand_over(self) -> None:
-        with self._lock:
-            self._led = bool(self._waiting)
-            if self._led:
-                self._waiting[0].leads = True
-                self._waiting[0].call()
-
-    def _commit_waiting(self) -> None:
+    def _next(self) -> list[Job]:
+        # Who leads waits in the first place, so its own job is among them.
         with self._lock:
             many = min(len(self._waiting), _JOBS_AT_ONCE)
-            jobs = [self._waiting.popleft() for _ in range(many)]
+            return [self._waiting.popleft() for _ in range(many)]
+
+    def _lead(self, jobs: Sequence[Job]) -> None:
         try:
             self._commit(jobs)
         except BaseException as error:
@@ -107,3 +93,11 @@ class SharedCommits:
         finally:
             for job in jobs:
                 job.call()
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            self._led = bool(self._waiting)
+            if self._led:
+                self._waiting[0].leads = True
+                self._waiting[0].call()

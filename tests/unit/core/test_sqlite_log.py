@@ -63,9 +63,14 @@ def test_more_may_wait_than_one_commit_takes(
     log: SqliteLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sharing, "_JOBS_AT_ONCE", 3)
-    log._commits._waiting.extend(sharing.Job([entry(f"other-{n}")]) for n in range(7))
+    statements: list[str] = []
+    log._writer.set_trace_callback(statements.append)
 
-    assert log.append_batch([entry("mine")]) == [Appended((8,))]
+    answers = append_while_another_commits(log, [f"a-{n}" for n in range(7)])
+
+    log._writer.set_trace_callback(None)
+    assert sorted(map(str, answers.values())) == sorted(str([Appended((n,))]) for n in range(1, 8))
+    assert statements.count("COMMIT") == 3
 
 
 @pytest.mark.parametrize("its_turn", [False, True])
