@@ -23,7 +23,7 @@ from bench.servers import own_servers
 from shared.eventlog import Appended, Entry, NewEvent, Recorded, digest
 from shared.eventlog.postgres import PostgresLog
 
-_TURNS = 8
+_TURNS = 24  # Short ones: a machine that others use changes within seconds.
 _FILLED, _BATCH = 50_000, 100
 _NAMES = ("bare INSERT", "eventsourcing", "eventsourcing with its functions")
 _PAYLOAD = b'{"order_id":"ord_0190b3c4d5e6","lines":[' + b'{"e164":"+441632960000","micros":1},' * 8
