@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 import pytest
+from _pytest.nodeid import NodeId
 
 # In this order: what takes longest begins first, or all others would wait for it at the end.
 _PRODUCTS = ("distributed", "pages", "embedded")
@@ -25,7 +26,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         if group is not None:
             item.add_marker(pytest.mark.xdist_group(group))
     yield
+    for item in items:
+        _grouped_by_its_id(item)
     items.sort(key=lambda item: _rank(groups[item]))
+
+
+def _grouped_by_its_id(item: pytest.Item) -> None:
+    # xdist 3.8 tells its scheduler the group by the id's end, and writes it where pytest 9.2 no
+    # longer reads it (test_sharing.py).
+    given = getattr(item, "_nodeid", None)
+    if given is not None:
+        item._id = NodeId.parse(given)
 
 
 def _group(item: pytest.Item) -> str | None:
