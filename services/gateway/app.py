@@ -118,7 +118,8 @@ def _info(mode: str) -> Info:
     text = (
         f"This installation is in {mode} mode. Errors are RFC 9457 problems with a stable `code`. "
         "Every POST that moves numbers or money needs an `Idempotency-Key`. "
-        "Commands answer with `Log-Position`; later reads of the same caller show their effect."
+        "Commands answer with `Log-Position`, also those that come too late (409, 410); later "
+        "reads of the same caller show their effect, or what they were refused for."
     )
     return Info(title="PBX.IM Numbers", version="1.0.0", description=text)
 

@@ -31,6 +31,7 @@ _MOST_JSON_BYTES = 1024 * 1024  # Far over any of ours; each byte of it is some 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SLOW_STATUS = 500
 _OK = range(200, 300)
+_TOO_LATE = frozenset({409, 410})  # What the caller was refused for is in the log.
 _STRIPE_SCRIPT = "https://js.stripe.com"
 _STRIPE_API = "https://api.stripe.com"
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -181,7 +182,7 @@ def _tell_position(answer: Response) -> Response:
         answer.headers["Read-Model-Behind"] = "true"
     if request.method in SAFE_METHODS or g.get("caller") is None or g.get("replayed"):
         return answer
-    if answer.status_code in _OK:
+    if answer.status_code in _OK or answer.status_code in _TOO_LATE:
         position = g.get("log_position") or gateway().runtime.application.log.head()
         answer.headers["Log-Position"] = str(position)
         for who in (g.caller.id, g.caller.account_id):

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
+from services.gateway import middleware
 from services.gateway.state import idempotency, run
 from tests.integration.gateway.sites import Caller, Site, code, problem
 
@@ -113,6 +114,27 @@ def test_a_repeated_quote_holds_the_same_numbers(shop: Site) -> None:
     first, again = (caller.post("/v1/quotes", body, key="k1") for _ in range(2))
     assert first.json == again.json
     assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_who_comes_too_late_reads_nothing_older_afterwards(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "FRESH_SECONDS", 0.05)
+    numbers = f"/v1/available-numbers/{shop.offer()['offer_id']}/numbers"
+    fast, late = shop.customer(), shop.customer()
+    wanted = {"items": [{"number": late.get(numbers).json["data"][0]["number"]}]}
+    assert fast.post("/v1/quotes", wanted).status_code == 201
+
+    refused = late.post("/v1/quotes", wanted)
+
+    assert (code(refused), refused.status_code) == ("number_gone", 409)
+    assert int(refused.headers["Log-Position"]) == shop.world.log.head()
+    # Nothing has stepped the views here: what they show is marked as older than what was told.
+    assert late.get(numbers).headers["Read-Model-Behind"] == "true"
+    shop.settle()
+    again = late.get(numbers)
+    assert "Read-Model-Behind" not in again.headers
+    assert wanted["items"][0]["number"] not in {row["number"] for row in again.json["data"]}
 
 
 @pytest.mark.parametrize(
