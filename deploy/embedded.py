@@ -26,6 +26,7 @@ from services.gateway.surroundings import metrics_of
 from shared import config, failpoints, logging, otlp
 from shared.config import Settings
 from shared.errors import PbxError
+from shared.live import BILLING, require
 
 _log = logging.logger("embedded")
 
@@ -96,9 +97,11 @@ def _settings() -> Settings:
     for name in config.unknown(config.environment()):
         _say(f"pbxim: {name} is no setting; those that there are: {', '.join(config.known())}.")
     try:
-        return config.load()
+        settings = config.load()
+        require(settings, BILLING)
     except PbxError as error:
         raise SystemExit(f"pbxim: {error.detail}") from error
+    return settings
 
 
 def _say(text: str) -> None:

@@ -25,6 +25,7 @@ from shared import logging
 from shared.clock import MachineClock
 from shared.config import Settings
 from shared.eventlog import EventLog
+from shared.live import CARD_FIELDS, require
 from shared.runtime import Runtime
 from shared.spec import ServiceSpec
 
@@ -105,7 +106,9 @@ class Gateway:
 
 def _run(stopping: threading.Event) -> None:
     tune_interpreter()
-    gateway = Gateway(settings_of("the gateway", "database", "amqp"))
+    settings = settings_of("the gateway", "database", "amqp")
+    require(settings, CARD_FIELDS)
+    gateway = Gateway(settings)
     try:
         gateway.start(stopping)
         wait_for(stopping)

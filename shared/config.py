@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
 
 from shared import secret_files
-from shared.addresses import KURRENTDB, OURSELVES, POSTGRESQL, in_the_clear, without_password
-from shared.refusals import refusal
+from shared.addresses import KURRENTDB, POSTGRESQL, without_password
+from shared.live import check_live
+from shared.refusals import setting_invalid
 
 Mode = Literal["sandbox", "live"]
 _LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -131,19 +131,19 @@ class _Reader:
     def form(self, name: str, default: str, pattern: str, allowed: str) -> str:
         found = self.text(name, default)
         if found and not re.fullmatch(pattern, found):
-            raise _invalid(name, found, allowed)
+            raise setting_invalid(name, found, allowed)
         return found
 
     def secret_form(self, name: str, pattern: str, allowed: str) -> str | None:
         found = self.secret(name)
         if found and not re.fullmatch(pattern, found):
-            raise _invalid(name, "of another form", allowed)  # It may hold a password.
+            raise setting_invalid(name, "of another form", allowed)  # It may hold a password.
         return found or None
 
     def choice(self, name: str, allowed: tuple[str, ...], default: str = "") -> Any:
         found = self.text(name, default)
         if found not in allowed:
-            raise _invalid(name, found, "one of: " + ", ".join(allowed))
+            raise setting_invalid(name, found, "one of: " + ", ".join(allowed))
         return found
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
@@ -153,13 +153,13 @@ class _Reader:
         except ValueError:
             number = low - 1
         if not low <= number <= high:
-            raise _invalid(name, found, f"a number from {low:g} to {high:g}")
+            raise setting_invalid(name, found, f"a number from {low:g} to {high:g}")
         return number
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         found = self.text(name, str(default))
         if not (found.isascii() and found.isdecimal() and low <= int(found) <= high):
-            raise _invalid(name, found, f"a whole number from {low} to {high}")
+            raise setting_invalid(name, found, f"a whole number from {low} to {high}")
         return int(found)
 
     def flag(self, name: str) -> bool | None:
@@ -167,7 +167,7 @@ class _Reader:
         if found is None:
             return None
         if found not in {"0", "1"}:
-            raise _invalid(name, found, "0 or 1")
+            raise setting_invalid(name, found, "0 or 1")
         return found == "1"
 
     def maybe_listen(self, name: str) -> tuple[str, int] | None:
@@ -178,16 +178,12 @@ class _Reader:
         host, _, port = found.rpartition(":")
         numeric = port.isascii() and port.isdecimal()
         if not host or not numeric or int(port) > 65_535:  # noqa: PLR2004  # TCP.
-            raise _invalid(name, found, "host:port, as in 127.0.0.1:8000")
+            raise setting_invalid(name, found, "host:port, as in 127.0.0.1:8000")
         return host.strip("[]"), int(port)
 
 
 def _http(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _invalid(name: str, found: str, allowed: str) -> Exception:
-    return refusal("setting_invalid", f"{name} is {found!r}; allowed is {allowed}.", param=name)
 
 
 def _read(env: _Reader) -> Settings:
@@ -231,7 +227,7 @@ def _database(env: _Reader) -> str | None:
     found = env.secret("PBXIM_DATABASE") or None
     if found is not None and not re.fullmatch(POSTGRESQL, found):
         allowed = "nothing (files in PBXIM_DATA) or postgresql://user@host:port/database"
-        raise _invalid("PBXIM_DATABASE", without_password(found), allowed)
+        raise setting_invalid("PBXIM_DATABASE", without_password(found), allowed)
     return found
 
 
@@ -240,55 +236,25 @@ def _log(env: _Reader, data: Path) -> str:
     found = env.secret("PBXIM_LOG", here)
     if found != here and not re.fullmatch(f"{POSTGRESQL}|{KURRENTDB}", found):
         allowed = f"{here}, postgresql://user@host:port/database or kurrentdb://host:port/name"
-        raise _invalid("PBXIM_LOG", without_password(found), allowed)
+        raise setting_invalid("PBXIM_LOG", without_password(found), allowed)
     return found
 
 
 def _checked(settings: Settings) -> Settings:
     key = settings.stripe_secret_key or ""
     if settings.sandbox and key and not key.startswith(("sk_test", "rk_test")):
-        raise _invalid("PBXIM_STRIPE_SECRET_KEY", "no test key", "a test key in sandbox mode")
+        raise setting_invalid(
+            "PBXIM_STRIPE_SECRET_KEY", "no test key", "a test key in sandbox mode"
+        )
     if settings.sandbox and (settings.stripe_publishable_key or "").startswith("pk_live"):
-        raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "a live key", "a test key in sandbox mode")
+        raise setting_invalid(
+            "PBXIM_STRIPE_PUBLISHABLE_KEY", "a live key", "a test key in sandbox mode"
+        )
     if settings.amqp is not None and not re.fullmatch(_AMQP, settings.amqp):
         # Not shown: it may hold a password.
-        raise _invalid("PBXIM_AMQP", "no address", "as in amqp://user:password@127.0.0.1:5672/")
-    if not settings.sandbox:
-        _check_live(settings, key)
-    return settings
-
-
-def _check_live(settings: Settings, key: str) -> None:
-    if not key.startswith(("sk_live", "rk_live")):
-        raise _invalid("PBXIM_STRIPE_SECRET_KEY", "no live key", "a live key in live mode")
-    if settings.stripe_api_base is not None:
-        raise _invalid("PBXIM_STRIPE_API_BASE", settings.stripe_api_base, "nothing in live mode")
-    if settings.stripe_script_url is not None:
-        raise _invalid(
-            "PBXIM_STRIPE_SCRIPT_URL", settings.stripe_script_url, "nothing in live mode"
+        raise setting_invalid(
+            "PBXIM_AMQP", "no address", "as in amqp://user:password@127.0.0.1:5672/"
         )
-    if not (settings.stripe_publishable_key or "").startswith("pk_live"):
-        # Without it nobody could type a card.
-        raise _invalid("PBXIM_STRIPE_PUBLISHABLE_KEY", "no live key", "a live key in live mode")
-    if settings.failpoint is not None:
-        raise _invalid("PBXIM_FAILPOINT", settings.failpoint, "nothing in live mode")
-    broker = urlsplit(settings.amqp or "")
-    if broker.scheme == "amqp" and broker.hostname not in OURSELVES:
-        raise _invalid("PBXIM_AMQP", "a plain-text link to another host", "amqps:// in live mode")
-    if not settings.stripe_webhook_secret:
-        raise _invalid("PBXIM_STRIPE_WEBHOOK_SECRET", "missing", "the endpoint's secret (whsec_…)")
-    _check_encrypted("PBXIM_LOG", settings.log)
-    _check_encrypted("PBXIM_DATABASE", settings.database or "")
-    collector = urlsplit(settings.otlp or "")
-    if collector.scheme == "http" and collector.hostname not in OURSELVES:
-        raise _invalid("PBXIM_OTLP", settings.otlp or "", "https:// for another host in live mode")
-    public = urlsplit(settings.public_url)
-    if public.scheme != "https" and public.hostname not in OURSELVES:
-        raise _invalid("PBXIM_PUBLIC_URL", settings.public_url, "an https:// address in live mode")
-
-
-def _check_encrypted(name: str, address: str) -> None:
-    if "://" in address and in_the_clear(address):
-        found = without_password(address)
-        said = "no tls=false" if address[0] == "k" else "sslmode=verify-full (or require)"
-        raise _invalid(name, found, f"{said} for another host")
+    if not settings.sandbox:
+        check_live(settings)
+    return settings

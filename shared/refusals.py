@@ -314,3 +314,8 @@ def refusal(code: str, detail: str = "", **more: Any) -> e.PbxError:
 def next_step(code: str) -> str:
     """What to do about it; empty for a code this version does not know."""
     return CODES[code].next_step if code in CODES else ""
+
+
+def setting_invalid(name: str, found: str, allowed: str) -> Exception:
+    """A setting that is not as it may be. What it holds is shown: for secrets say what it is."""
+    return refusal("setting_invalid", f"{name} is {found!r}; allowed is {allowed}.", param=name)

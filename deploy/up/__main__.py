@@ -23,6 +23,7 @@ from deploy.up.told import as_shell, told, watched
 from shared import config
 from shared.config import Settings
 from shared.errors import PbxError
+from shared.live import BILLING, require
 from shared.sealing import load_key_file
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -37,6 +38,7 @@ Together = Annotated[
 def up(*, together: Together = False) -> None:
     """Starts everything, prints all logs in one stream, ends with Ctrl-C or ``make down``."""
     settings = _settings()
+    require(settings, BILLING)
     make_folder(settings)
     folder = settings.data / "up"
     (folder / "log").mkdir(mode=0o700, parents=True, exist_ok=True)

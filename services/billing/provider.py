@@ -36,6 +36,7 @@ from services.billing.provider_answers import (
 from shared import logging
 from shared.config import Settings
 from shared.consumers.effects import NotSentError, OutcomeUnknownError
+from shared.live import BILLING, require
 from shared.refusals import refusal
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Provider:
     """Stripe, or what speaks like it. Safe for threads; each thread keeps its connection."""
 
     def __init__(self, settings: Settings) -> None:
+        require(settings, BILLING)
         self._settings = settings
         self._of_thread = threading.local()
 

@@ -21,11 +21,12 @@ from tests.support.product import ROOT, ApiClient
 from tests.support.worlds import World
 
 
-def start(data: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Starts the product as ``make run`` does; it is expected to end by itself."""
+def start(data: Path, *program: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Starts the product as ``make run`` does, or another program of it; it is expected to end by
+    itself."""
     ours = {"PBXIM_MODE": "sandbox", "PBXIM_HTTP": "127.0.0.1:0", "PBXIM_DATA": str(data)}
     return subprocess.run(
-        [sys.executable, "-m", "deploy.embedded"],
+        [sys.executable, "-m", *(program or ("deploy.embedded",))],
         cwd=ROOT,
         env=os.environ | ours | more,
         capture_output=True,
@@ -74,6 +75,28 @@ def test_live_refuses_the_accounts_of_a_demo(tmp_path: Path) -> None:
     with pytest.raises(Broken, match="demo accounts"):
         refuse_demo(world.state)
     world.close()
+
+
+@pytest.mark.parametrize(
+    ("program", "missing"),
+    [
+        (("deploy.embedded",), "PBXIM_STRIPE_SECRET_KEY"),
+        (("deploy.up", "up"), "PBXIM_STRIPE_SECRET_KEY"),
+        (("deploy.gateway",), "PBXIM_STRIPE_PUBLISHABLE_KEY"),
+    ],
+)
+def test_live_does_not_start_without_the_keys_it_pays_with(
+    tmp_path: Path, program: tuple[str, ...], missing: str
+) -> None:
+    nowhere = {
+        "PBXIM_DATABASE": "postgresql://pbxim@127.0.0.1:9/x",
+        "PBXIM_AMQP": "amqp://127.0.0.1:9/",
+    }
+    ended = start(tmp_path / "var", *program, PBXIM_MODE="live", **nowhere)
+    assert ended.returncode == 1
+    assert f"{missing} is 'missing'; allowed is a live key in live mode." in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "var").exists()
 
 
 @pytest.mark.parametrize(("trusted", "last"), [("", 429), ("127.0.0.1", 200)])

@@ -16,7 +16,7 @@ from deploy.public_events import exchange_name
 from deploy.secrets_folder import GIVEN, SecretsFolder
 from deploy.topology import EXCHANGES, RPC_EXCHANGE
 from deploy.up.plan import programs
-from shared import config
+from shared import config, live
 from tests.unit.containers.compose import (
     FILE,
     ROOT,
@@ -143,6 +143,14 @@ def test_every_secret_is_declared_used_and_made(secrets: Path) -> None:
     for name, about in declared.items():
         assert about == {"file": f"./secrets/{name}"}
         assert (secrets / name).is_file(), name
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_stripe_s_keys_are_known_to_those_that_talk_to_it_and_to_nobody_else(name: str) -> None:
+    needed = {"billing": live.BILLING, "billing-runner": live.BILLING, "gateway": live.CARD_FIELDS}
+    given = {one for one in secret_names(services()[name]) if one.startswith("stripe_")}
+
+    assert given == set(needed.get(name, ()))
 
 
 def test_only_the_migration_knows_the_owner_of_the_database() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared import config
+from services.billing.provider import Provider
+from shared import config, live
 from shared.errors import Broken
 
 SANDBOX = {"PBXIM_MODE": "sandbox"}
@@ -211,12 +212,9 @@ def test_live_starts_with_everything_real() -> None:
     ("name", "toy"),
     [
         ("PBXIM_STRIPE_SECRET_KEY", "sk_test_1"),
-        ("PBXIM_STRIPE_SECRET_KEY", ""),
         ("PBXIM_STRIPE_PUBLISHABLE_KEY", "pk_test_1"),
-        ("PBXIM_STRIPE_PUBLISHABLE_KEY", ""),
         ("PBXIM_STRIPE_API_BASE", "http://127.0.0.1:1"),
         ("PBXIM_STRIPE_SCRIPT_URL", "http://127.0.0.1:1/stripe.js"),
-        ("PBXIM_STRIPE_WEBHOOK_SECRET", ""),
         ("PBXIM_FAILPOINT", "kill:1"),
         ("PBXIM_PUBLIC_URL", "http://numbers.example.com"),
         ("PBXIM_PUBLIC_URL", "HTTP://numbers.example.com"),
@@ -227,6 +225,32 @@ def test_live_starts_with_everything_real() -> None:
 )
 def test_live_refuses_a_toy(name: str, toy: str) -> None:
     assert refused(LIVE | {name: toy}).param == name
+
+
+KEYS = {f"PBXIM_{name.upper()}": name for name in live.BILLING}
+
+
+@pytest.mark.parametrize("missing", KEYS)
+def test_who_pays_in_live_mode_needs_every_key(missing: str) -> None:
+    live.require(config.load(LIVE), live.BILLING)
+    settings = config.load(LIVE | {missing: ""})
+
+    with pytest.raises(Broken) as raised:
+        live.require(settings, live.BILLING)
+
+    assert (raised.value.code, raised.value.param) == ("setting_invalid", missing)
+    with pytest.raises(Broken, match=missing):
+        Provider(settings)
+
+
+def test_who_does_not_pay_needs_no_key_to_pay_with_and_a_sandbox_needs_none() -> None:
+    without = config.load(LIVE | dict.fromkeys(KEYS, ""))
+
+    assert without.mode == "live"
+    with pytest.raises(Broken, match="PBXIM_STRIPE_PUBLISHABLE_KEY"):
+        live.require(without, live.CARD_FIELDS)
+    live.require(config.load(LIVE | {"PBXIM_STRIPE_SECRET_KEY": ""}), live.CARD_FIELDS)
+    live.require(config.load(SANDBOX), live.BILLING)
 
 
 def test_live_takes_a_broker_beside_it_or_one_behind_tls() -> None:
