@@ -55,6 +55,24 @@ def invitation(public_url: str, account_id: str, to: str, token: str) -> Mail:
     )
 
 
+def password_changed(public_url: str, account_id: str, to: str) -> Mail:
+    """Tells somebody that the password was changed, in case somebody else did."""
+    link = f"{public_url}/password-resets"
+    text = (
+        "Hello,\n\nyour password for PBX.IM Numbers was changed, and all your other sessions have "
+        f"ended.\n\nIf it was not you, choose a new one at once:\n\n{link}\n"
+    )
+    return Mail(
+        account_id=account_id,
+        kind="password_changed",
+        to=to,
+        subject="Your password for PBX.IM Numbers was changed",
+        text=text,
+        link=link,
+        token="",
+    )
+
+
 def password_reset(public_url: str, account_id: str, to: str, token: str) -> Mail:
     """Lets somebody choose a new password. The link works once, for an hour."""
     link = f"{public_url}/password-resets/{token}"

@@ -79,6 +79,25 @@ class People:
             connection.execute(_user(user_id, update(table)).values(password_hash=hash_))
         return self.by_id(user_id)
 
+    def change_password(
+        self, user: Row[Any], current: str, password: str, kept: bytes, now: int
+    ) -> None:
+        """Chooses another password by the one that holds, and mails that it was changed. Links end,
+        and sessions but the one with the hash ``kept``.
+
+        Raises ``credentials_wrong`` and ``password_too_weak``.
+        """
+        if not passwords.fits(user.password_hash, current, self._places):
+            raise refusal("credentials_wrong", param="current_password")
+        passwords.check_rule(password, user.email, user.name)
+        hash_ = passwords.hash_password(password, self._places)
+        with self._state.write() as connection:
+            tokens.forget(connection, user.id)
+            connection.execute(sessions.end_others(user.id, kept))
+            connection.execute(_user(user.id, update(table)).values(password_hash=hash_))
+            text = mail.password_changed(self._public_url, user.account_id, user.email)
+            mail.write(connection, self._wrapper, text, now)
+
     def ask_reset(self, email: str, now: int) -> None:
         """Mails a link to choose a new password, if there is such a user.
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
-from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, insert, not_, or_, select, update
 
 from services.gateway import looking
-from services.gateway.state import first, hashed, look, run
+from services.gateway.state import first, hashed, look, rows, run
 from services.gateway.state import session as table
 from services.gateway.state import user as user_table
 from shared.clock import Clock
@@ -123,7 +123,21 @@ def end_all(user_id: str) -> Any:
     return delete(table).where(table.c.user_id == user_id)
 
 
+def end_others(user_id: str, kept: bytes) -> Any:
+    """The statement that ends every session of a user but the one with this hash."""
+    return end_all(user_id).where(table.c.hash != kept)
+
+
+def open_of(state: Store, user_id: str, now: int) -> list[Row[Any]]:
+    """The sessions of a user that are not over, the latest first."""
+    mine = select(table).where((table.c.user_id == user_id) & not_(_over(now)))
+    return rows(state, mine.order_by(table.c.seen_at.desc(), table.c.hash))
+
+
 def sweep(state: Store, now: int) -> int:
     """Deletes sessions that are over; says how many."""
-    over = or_(table.c.seen_at < now - IDLE_SECONDS, table.c.created_at < now - LONGEST_SECONDS)
-    return run(state, delete(table).where(over))
+    return run(state, delete(table).where(_over(now)))
+
+
+def _over(now: int) -> Any:
+    return or_(table.c.seen_at <= now - IDLE_SECONDS, table.c.created_at <= now - LONGEST_SECONDS)

@@ -1,4 +1,5 @@
-"""Your sign-in: who is signed in, and the second factor of that person. For everybody.
+"""Your sign-in: who is signed in and where, password and second factor of that person. For
+everybody.
 
 The secret stands on one page alone, the one where its first code is typed, and in no address.
 """
@@ -17,13 +18,15 @@ from services.gateway.problems import read
 from services.gateway.qr import qr_code
 from services.gateway.routes import users as api
 from services.gateway.schemas.common import Nothing
-from services.gateway.schemas.people import TotpBody
+from services.gateway.schemas.people import NewPasswordBody, TotpBody
 from services.gateway.surroundings import gateway
 from shared.errors import PbxError
 
 PAGES = Pages()
 YOU = "/you"
+_PASSWORD = "/you/password"  # nosec B105  # A path.
 _FACTOR = "/you/second-factor"
+_NOTICES = ("changed", "ended", "removed")
 _UNPROCESSABLE = 422
 _GROUP = 4
 # What is wrong with a code is said next to its field.
@@ -33,8 +36,41 @@ _SAID = {"invalid_value": "you.code.form", "totp_wrong": "you.code.wrong"}
 @PAGES.get(YOU, Who.SIGNED_IN)
 def show_you() -> Answer:
     """Who is signed in, and whether with a second factor."""
-    removed = "removed" in request.args
-    return page("you/you.html", user=api.shown(api.me()), target=_target(), removed=removed)
+    return page(
+        "you/you.html",
+        user=api.shown(api.me()),
+        target=_target(),
+        said=next((name for name in _NOTICES if name in request.args), None),
+        sessions=api.list_sessions()["data"],
+    )
+
+
+@PAGES.get(_PASSWORD, Who.SIGNED_IN)
+def show_password() -> Answer:
+    """Asks for the password that holds, and for another."""
+    api.me()
+    return go(YOU) if g.caller.looking else page("you/password.html", problem=None)
+
+
+@PAGES.post(_PASSWORD, Who.SIGNED_IN)
+def change_password() -> Answer:
+    """Changes it; all other sessions end."""
+    api.me()
+    current, password = request.form.get("current", ""), request.form.get("password", "")
+    if password != request.form.get("repeat", ""):
+        return _password_again({"field": "repeat", "name": "welcome.differ", "detail": ""})
+    try:
+        api.change_password(read(NewPasswordBody, current_password=current, password=password))
+    except PbxError as error:
+        return _password_again(_about_password(error))
+    return go(YOU, changed="1")
+
+
+@PAGES.post("/you/sessions", Who.SIGNED_IN)
+def end_other_sessions() -> Answer:
+    """Signs out everywhere else."""
+    api.end_other_sessions()
+    return go(YOU, ended="1")
 
 
 @PAGES.post(_FACTOR, Who.SIGNED_IN)
@@ -107,6 +143,19 @@ def _removal(problem: str | None = None) -> Response:
     status = _UNPROCESSABLE if problem else 200
     answer = page("you/removal.html", status, problem=problem, needed=needed)
     return _kept(answer) if problem else answer
+
+
+def _password_again(problem: dict[str, str]) -> Response:
+    return _kept(page("you/password.html", _UNPROCESSABLE, problem=problem))
+
+
+def _about_password(error: PbxError) -> dict[str, str]:
+    """Which field is wrong, and how that is said. Raises the error again where it is none."""
+    if error.code == "password_too_weak":
+        return {"field": "password", "name": "", "detail": error.detail}
+    if error.code in {"credentials_wrong", "invalid_value", "missing_field"}:
+        return {"field": "current", "name": "you.password.wrong", "detail": ""}
+    raise error
 
 
 def _kept(answer: Response) -> Response:

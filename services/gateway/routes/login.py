@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from services.gateway import second_factor
 from services.gateway.declare import Key, Routes
+from services.gateway.guessing import one_try
 from services.gateway.identity import Caller, Who
 from services.gateway.problems import of_validation
 from services.gateway.routes.users import people
@@ -69,16 +70,10 @@ def get_session() -> dict[str, Any]:
 def check_login(body: LoginBody) -> Row[Any]:
     """The user who signs in. Raises ``rate_limited``, ``credentials_wrong``, ``totp_required``,
     ``totp_wrong``. Failures count against the e-mail and the address they come from."""
-    found, address = gateway(), request.remote_addr or ""
-    email = body.email.strip().lower()
-    found.limits.login(email, address)
-    try:
+    found, email = gateway(), body.email.strip().lower()
+    with one_try(email):
         user = people().check_password(email, body.password)
         second_factor.check(found.state, found.wrapper, user, body.totp, found.now())
-    except PbxError as error:
-        if error.code in {"credentials_wrong", "totp_wrong"}:
-            found.limits.login_failed(email, address)
-        raise
     return user
 
 

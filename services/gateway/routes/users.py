@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import g, request
+from flask import g, session
 
-from services.gateway import second_factor, totp
-from services.gateway.declare import Routes, created
+from services.gateway import second_factor, sessions, totp
+from services.gateway.declare import Key, Routes, created
+from services.gateway.guessing import one_try
 from services.gateway.identity import Who
 from services.gateway.people import NewUser, People
 from services.gateway.schemas.common import Nothing, page
 from services.gateway.schemas.people import (
+    EndedSessions,
+    NewPasswordBody,
+    OpenSessions,
     TotpBody,
     TotpSecret,
     User,
@@ -20,8 +24,8 @@ from services.gateway.schemas.people import (
     UserPath,
     Users,
 )
+from services.gateway.state import run
 from services.gateway.surroundings import STAFF_ACCOUNT, context, gateway, require
-from shared.errors import PbxError
 from shared.ids import derived_id
 from shared.rpc import STAFF
 
@@ -90,16 +94,51 @@ def confirm_second_factor(body: TotpBody) -> Any:
 @ROUTES.post("/v1/users/me/totp/remove", {200: User}, who=Who.SIGNED_IN, refuses=("totp_wrong",))
 def remove_second_factor(body: TotpBody) -> Any:
     """Take the second factor away"""
-    found, user, address = gateway(), me(), request.remote_addr or ""
-    # As at login: an open session must not be a place to try all codes.
-    found.limits.login(user.email, address)
-    try:
+    found, user = gateway(), me()
+    with one_try(user.email):
         second_factor.remove(found.state, found.wrapper, user, body.code, found.now())
-    except PbxError as error:
-        if error.code == "totp_wrong":
-            found.limits.login_failed(user.email, address)
-        raise
     return shown(me())
+
+
+@ROUTES.post(
+    "/v1/users/me/password",
+    {200: User},
+    who=Who.SIGNED_IN,
+    key=Key.IGNORED,
+    refuses=("credentials_wrong", "password_too_weak", "busy"),
+)
+def change_password(body: NewPasswordBody) -> Any:
+    """Change your password; every other session of yours ends"""
+    user = me()
+    with one_try(user.email):
+        people().change_password(
+            user, body.current_password, body.password, session_hash(), gateway().now()
+        )
+    return shown(me())
+
+
+@ROUTES.get("/v1/users/me/sessions", OpenSessions, who=Who.SIGNED_IN, refuses=("role_required",))
+def list_sessions() -> dict[str, Any]:
+    """Where you are signed in, the latest first"""
+    found, kept = gateway(), session_hash()
+    open_ones = sessions.open_of(found.state, me().id, found.now())
+    data = [
+        {
+            "current": one.hash == kept,
+            "signed_in_at": instant(one.created_at),
+            "last_seen_at": instant(one.seen_at),
+        }
+        for one in open_ones
+    ]
+    return page({"data": data, "next": None})
+
+
+@ROUTES.delete(
+    "/v1/users/me/sessions", {200: EndedSessions}, who=Who.SIGNED_IN, refuses=("role_required",)
+)
+def end_other_sessions() -> dict[str, Any]:
+    """Sign out everywhere else"""
+    return {"ended": run(gateway().state, sessions.end_others(me().id, session_hash()))}
 
 
 def people() -> People:
@@ -133,7 +172,13 @@ def instant(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
+def session_hash() -> bytes:
+    """Of the session that asks. Raises ``role_required`` for an API key."""
+    require(g.caller.by == "session", "role_required", "Only somebody who signed in has this.")
+    return bytes(getattr(session, "row").hash)  # noqa: B009  # Ours (sessions.py), not Flask's.
+
+
 def me() -> Any:
     """The user who signed in. Raises ``role_required`` for an API key."""
-    require(g.caller.by == "session", "role_required", "Only somebody who signed in has this.")
+    session_hash()
     return people().by_id(g.caller.id)

@@ -142,6 +142,33 @@ class PasswordBody(Strict):
     password: Password
 
 
+class NewPasswordBody(Strict):
+    """The password that holds, and the one to come: at least 15 characters."""
+
+    current_password: Password
+    password: Password
+
+
+class OpenSession(Answer):
+    """A browser, or a program, that is signed in. ``current`` is the one that asks."""
+
+    current: bool
+    signed_in_at: str
+    last_seen_at: str
+
+
+class OpenSessions(Page):
+    """Sessions that are open, the latest first."""
+
+    data: list[OpenSession]
+
+
+class EndedSessions(Answer):
+    """How many sessions were ended."""
+
+    ended: int
+
+
 class ResetBody(Strict):
     """Whose password is forgotten."""
 

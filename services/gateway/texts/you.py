@@ -1,4 +1,4 @@
-"""Your sign-in: the second factor."""
+"""Your sign-in: password, second factor, sessions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,24 @@ TEXTS: dict[str, str] = {
     "you.enrolled": "Your second factor is on. You need a code whenever you sign in.",
     "you.removed": "Your second factor is off. Your password is enough to sign in.",
     "you.removed.must": "Your second factor is off.",
+    "you.password": "Password",
+    "you.password.about": "At least 15 characters, and known to nobody else.",
+    "you.password.change": "Change",
+    "you.changed": "Your password is changed. You are signed out everywhere else.",
+    "you.sessions": "Where you are signed in",
+    "you.session": "Since {since}, last seen {seen}",
+    "you.session.current": "Here",
+    "you.sessions.end": "Sign out everywhere else",
+    "you.ended": "You are signed out everywhere else.",
     "you.set_up": "Set up",
     "you.remove": "Remove",
+    # Another password
+    "you.password.title": "Change your password",
+    "you.password.lead": "You stay signed in here, and are signed out everywhere else.",
+    "you.password.current": "Your password until now",
+    "you.password.wrong": "This is not your password. Type the one that you sign in with.",
+    "you.password.submit": "Change it",
+    "you.password.back": "Keep it",
     # Setting it up
     "you.set_up.title": "Set up your second factor",
     "you.set_up.app": "Install an authenticator app on your phone, if you have none. Any app for "

@@ -1,4 +1,4 @@
-"""The second factor in Chromium: from setting it up to removing it, with and without JavaScript."""
+"""Second factor, password and sessions in Chromium, with and without JavaScript."""
 
 import os
 import re
@@ -20,6 +20,7 @@ from tests.support.product import ROOT, Product
 
 pytestmark = pytest.mark.browser
 STEP = 30
+NEW = "five goats under a slate roof"
 CLI = "from deploy.cli import main; main()"
 
 
@@ -117,6 +118,47 @@ def remove(page, phone):
     expect(state(page)).to_contain_text("Off")
     expect(page.locator("#announcer")).to_contain_text("Your second factor is off.")
     assert page.evaluate("window.kept"), "the page was loaded anew"
+
+
+def test_a_password_is_changed_and_other_browsers_are_signed_out(person, visit):
+    other = person.sign_in(visit(), "/numbers")
+    page = person.sign_in(visit(), "/you")
+    page.evaluate("window.kept = true")
+    look(page, "you-sessions", ".sessions li")
+    page.get_by_role("link", name="Change").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="Change your password")).to_be_focused()
+    look(page, "you-password", "dialog[open] form")
+    change(dialog, "not this one at all")
+    expect(dialog.get_by_role("alert")).to_contain_text("This is not your password.")
+    expect(dialog.get_by_label("Your password until now")).to_be_focused()
+    look(page, "you-password-wrong", "dialog[open] #password-problem")
+
+    change(dialog, PASSWORD)
+
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#announcer")).to_contain_text("Your password is changed.")
+    expect(page.locator(".sessions li")).to_have_count(1)
+    assert page.evaluate("window.kept"), "the page was loaded anew"
+    other.goto("/billing")
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def change(dialog, current):
+    """Fills in the form, with the same new password each time, and sends it."""
+    dialog.get_by_label("Your password until now").fill(current)
+    dialog.get_by_label("New password", exact=True).fill(NEW)
+    dialog.get_by_label("New password, once more").fill(NEW)
+    dialog.get_by_role("button", name="Change it").click()
+
+
+def test_one_signs_out_everywhere_else_by_a_plain_form(person, visit):
+    other = person.sign_in(visit(), "/numbers")
+    page = person.sign_in(visit(java_script_enabled=False), "/you")
+    page.get_by_role("button", name="Sign out everywhere else").click()
+    expect(page.get_by_text("You are signed out everywhere else.")).to_be_visible()
+    other.reload()
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
 def test_the_secret_is_copied_without_its_spaces(person, visit):

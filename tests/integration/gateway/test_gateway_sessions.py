@@ -25,7 +25,7 @@ def with_user(site: Site, email: str = "ann@example.com", role: str = "owner") -
 
 def sign_in(client: FlaskClient, email: str = "ann@example.com", **more: str) -> TestResponse:
     """Signs in as a program does."""
-    return client.post("/login", json={"email": email, "password": PASSWORD, **more})
+    return client.post("/login", json={"email": email, "password": PASSWORD} | more)
 
 
 def test_the_cookie_is_for_this_site_alone_and_no_script_reads_it(site: Site) -> None:
@@ -222,6 +222,108 @@ def test_an_open_session_is_no_place_to_try_all_codes(site: Site) -> None:
     tries = [browser.post(path, json={"code": wrong}, headers=headers) for _ in range(10)]
     assert {code(answer) for answer in tries} == {"totp_wrong"}
     assert code(browser.post(path, json={"code": right}, headers=headers)) == "rate_limited"
+
+
+NEW = "five goats under a slate roof"
+
+
+def _change(browser: FlaskClient, **body: str) -> TestResponse:
+    headers = {"X-CSRF-Token": browser.get("/v1/session").json["csrf_token"]}
+    wanted = {"current_password": PASSWORD, "password": NEW} | body
+    return browser.post("/v1/users/me/password", json=wanted, headers=headers)
+
+
+def test_a_changed_password_counts_at_once_and_every_other_session_ends(site: Site) -> None:
+    here, elsewhere = with_user(site).visitor, site.visitor
+    for browser in (here, elsewhere):
+        assert sign_in(browser).status_code == 200
+    site.visitor.post("/v1/password-resets", json={"email": "ann@example.com"})
+    link = site.mails()[0]["token"]
+
+    assert _change(here).json["email"] == "ann@example.com"
+
+    assert here.get("/v1/session").json["email"] == "ann@example.com"
+    assert code(elsewhere.get("/v1/session")) == "session_expired"
+    assert code(sign_in(site.visitor)) == "credentials_wrong"
+    assert sign_in(site.visitor, password=NEW).status_code == 200
+    old = site.visitor.post(f"/v1/password-resets/{link}", json={"password": PASSWORD})
+    assert code(old) == "token_invalid"
+    told = site.mails()[0]
+    assert (told["kind"], told["to"], told["token"]) == ("password_changed", "ann@example.com", "")
+    assert NEW not in told["text"]
+
+
+@pytest.mark.parametrize(
+    ("body", "refused", "param"),
+    [
+        ({"current_password": NEW}, "credentials_wrong", "current_password"),
+        ({"password": "too short"}, "password_too_weak", "password"),
+        ({"password": "password1234567"}, "password_too_weak", "password"),
+    ],
+)
+def test_who_does_not_know_the_password_or_chooses_a_weak_one_changes_nothing(
+    site: Site, body: dict[str, str], refused: str, param: str
+) -> None:
+    here, elsewhere = with_user(site).visitor, site.visitor
+    for browser in (here, elsewhere):
+        sign_in(browser)
+
+    answer = _change(here, **body)
+
+    assert (code(answer), answer.json["param"]) == (refused, param)
+    assert elsewhere.get("/v1/session").status_code == 200
+    assert sign_in(site.visitor).status_code == 200
+
+
+def test_an_open_session_is_no_place_to_try_passwords(site: Site) -> None:
+    browser = with_user(site).visitor
+    sign_in(browser)
+    tries = [_change(browser, current_password=f"wrong {n}") for n in range(10)]
+    assert {code(answer) for answer in tries} == {"credentials_wrong"}
+    assert code(_change(browser)) == "rate_limited"
+
+
+def test_one_signs_out_everywhere_else_and_nobody_else_out(site: Site) -> None:
+    here, elsewhere = with_user(site).visitor, site.visitor
+    stranger = with_user(site, "bob@example.com").visitor
+    sign_in(elsewhere)
+    site.world.machine.forward(minutes=2)
+    sign_in(here)
+    sign_in(stranger, "bob@example.com")
+    path = "/v1/users/me/sessions"
+    assert [one["current"] for one in here.get(path).json["data"]] == [True, False]
+    first, second = here.get(path).json["data"]
+    assert first["signed_in_at"] > second["signed_in_at"] == second["last_seen_at"]
+
+    headers = {"X-CSRF-Token": here.get("/v1/session").json["csrf_token"]}
+    assert here.delete(path, headers=headers).json == {"ended": 1}
+
+    assert [one["current"] for one in here.get(path).json["data"]] == [True]
+    assert code(elsewhere.get("/v1/session")) == "session_expired"
+    assert stranger.get("/v1/session").status_code == 200
+    assert here.delete(path, headers=headers).json == {"ended": 0}
+
+
+def test_a_session_that_is_over_is_no_longer_shown(site: Site) -> None:
+    here, elsewhere = with_user(site).visitor, site.visitor
+    sign_in(elsewhere)
+    site.world.machine.forward(minutes=30)
+    sign_in(here)
+    assert len(here.get("/v1/users/me/sessions").json["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/users/me/password", {"current_password": PASSWORD, "password": NEW}),
+        ("GET", "/v1/users/me/sessions", None),
+        ("DELETE", "/v1/users/me/sessions", None),
+    ],
+)
+def test_a_key_has_neither_a_password_nor_sessions(
+    site: Site, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    assert code(site.caller("acct_1").ask(method, path, json=body)) == "role_required"
 
 
 def test_codes_are_those_of_rfc_6238() -> None:

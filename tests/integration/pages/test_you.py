@@ -1,4 +1,4 @@
-"""Your sign-in: the second factor is set up, asked for and removed, without a browser."""
+"""Your sign-in: second factor, password and sessions, without a browser."""
 
 import logging
 import re
@@ -24,6 +24,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 FACTOR = "/you/second-factor"
 CODE = f"{FACTOR}/code"
 REMOVAL = f"{FACTOR}/removal"
+CHANGE, NEW = "/you/password", "another sentence that nobody guesses"
 
 
 def code_of(shop, secret, later=0):
@@ -257,7 +258,7 @@ def test_every_page_and_form_is_for_who_signed_in_and_forms_need_the_token(shop,
     rules = list(rules_of(shop))
     headers = {"Authorization": f"Bearer {visitor.api.key}"} | BROWSER
 
-    assert len(rules) == 6
+    assert len(rules) == 9
     for method, path, endpoint in rules:
         assert who_may_call(shop.app.view_functions[endpoint]) is Who.SIGNED_IN, path
         stranger = shop.visitor.open(path, method=method, headers=BROWSER)
@@ -281,11 +282,12 @@ def test_who_sees_as_an_account_changes_nothing_of_the_own_sign_in(shop, begins)
 
     assert f"<dd>{staff.email}</dd>" in page.text
     assert "nothing here can be changed" in page.text
-    assert "/you/second-factor" not in page.text
-    for path in (FACTOR, REMOVAL):
+    for path in ("/you/second-factor", CHANGE, "/you/sessions"):
+        assert path not in page.text
+    for path in (FACTOR, REMOVAL, CHANGE):
         assert staff.get(path).location == "/you", path
     token = hidden(page, "csrf_token")
-    for path in (FACTOR, CODE, REMOVAL):
+    for path in (FACTOR, CODE, REMOVAL, CHANGE, "/you/sessions"):
         data = {"csrf_token": token, "code": code_of(shop, secret)}
         answer = staff.client.post(path, data=data, headers=BROWSER)
         assert answer.status_code == 403, path
@@ -415,3 +417,73 @@ def test_customers_of_a_live_installation_may_go_without(shop, live):
 
     assert customer.sign_in().location == "/numbers"
     assert "Staff needs" not in customer.get("/you").text
+
+
+# ── Password and sessions ─────────────────────────────────────────────────────────────────────────
+
+
+def elsewhere_of(shop, visitor):
+    """The same person in another browser."""
+    other = Visitor(shop.visitor, visitor.email, visitor.api)
+    assert other.sign_in().status_code == 303
+    return other
+
+
+def alert_on(answer):
+    return re.search(r'role="alert" id="password-problem">([^<]*)<', answer.text)[1]
+
+
+def test_a_password_is_changed_and_the_other_browsers_are_signed_out(shop, visitor):
+    other = elsewhere_of(shop, visitor)
+
+    done = visitor.send(CHANGE, CHANGE, current=PASSWORD, password=NEW, repeat=NEW)
+
+    assert done.location == "/you?changed=1"
+    page = visitor.get(done.location).text
+    assert "Your password is changed. You are signed out everywhere else." in page
+    assert other.get("/you", headers=BROWSER).location.startswith("/login")
+    assert other.sign_in().location.startswith("/login?error=credentials_wrong")
+    form = {"email": visitor.email, "password": NEW, "next": "/numbers"}
+    assert other.client.post("/login", data=form).location == "/numbers"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"current": "not this one"}, "current", "This is not your password."),
+        ({"current": ""}, "current", "This is not your password."),
+        ({"repeat": NEW + "!"}, "repeat", "The two passwords are not the same."),
+        ({"password": "short", "repeat": "short"}, "password", "A password has 15 to 512"),
+    ],
+)
+def test_what_is_wrong_is_said_next_to_its_field_and_nothing_typed_comes_back(
+    shop, visitor, fields, field, said
+):
+    other = elsewhere_of(shop, visitor)
+    form = {"current": PASSWORD, "password": NEW, "repeat": NEW} | fields
+
+    answer = visitor.send(CHANGE, CHANGE, **form)
+
+    assert answer.status_code == 422
+    assert answer.headers["HX-Push-Url"] == "false"
+    assert alert_on(answer).startswith(said)
+    marked = re.findall(r'name="(\w+)"[^>]*aria-invalid="true"', answer.text)
+    assert marked == [field]
+    assert NEW not in answer.text
+    assert PASSWORD not in answer.text
+    assert other.get("/you").status_code == 200
+
+
+def test_the_sessions_are_listed_and_the_others_ended(shop, visitor):
+    assert "Sign out everywhere else" not in visitor.get("/you").text
+    other = elsewhere_of(shop, visitor)
+    page = visitor.get("/you").text
+    assert len(re.findall(r"<li>Since .*?, last seen ", page)) == 2
+    assert page.count(">Here<") == 1
+
+    done = visitor.send("/you/sessions", "/you")
+
+    page = visitor.get(done.location).text
+    assert "You are signed out everywhere else." in page
+    assert "Sign out everywhere else" not in page
+    assert other.get("/you", headers=BROWSER).location.startswith("/login")
