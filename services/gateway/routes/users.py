@@ -119,7 +119,7 @@ def change_password(body: NewPasswordBody) -> Any:
 
 @ROUTES.get("/v1/users/me/sessions", OpenSessions, who=Who.SIGNED_IN, refuses=("role_required",))
 def list_sessions() -> dict[str, Any]:
-    """Where you are signed in, the latest first"""
+    """Where you are signed in: here first, then the latest"""
     found, kept = gateway(), session_hash()
     open_ones = sessions.open_of(found.state, me().id, found.now())
     data = [
@@ -128,7 +128,7 @@ def list_sessions() -> dict[str, Any]:
             "signed_in_at": instant(one.created_at),
             "last_seen_at": instant(one.seen_at),
         }
-        for one in open_ones
+        for one in sorted(open_ones, key=lambda one: one.hash != kept)
     ]
     return page({"data": data, "next": None})
 

@@ -158,7 +158,7 @@ class OpenSession(Answer):
 
 
 class OpenSessions(Page):
-    """Sessions that are open, the latest first."""
+    """Sessions that are open: the one that asks first, then the latest."""
 
     data: list[OpenSession]
 

@@ -130,7 +130,7 @@ def test_a_password_is_changed_and_other_browsers_are_signed_out(person, visit):
     expect(dialog.get_by_role("heading", name="Change your password")).to_be_focused()
     look(page, "you-password", "dialog[open] form")
     change(dialog, "not this one at all")
-    expect(dialog.get_by_role("alert")).to_contain_text("This is not your password.")
+    expect(dialog.get_by_text("This is not your password.")).to_be_visible()
     expect(dialog.get_by_label("Your password until now")).to_be_focused()
     look(page, "you-password-wrong", "dialog[open] #password-problem")
 

@@ -478,7 +478,7 @@ def test_the_sessions_are_listed_and_the_others_ended(shop, visitor):
     assert "Sign out everywhere else" not in visitor.get("/you").text
     other = elsewhere_of(shop, visitor)
     page = visitor.get("/you").text
-    assert len(re.findall(r"<li>Since .*?, last seen ", page)) == 2
+    assert len(re.findall(r"<li><span>Since [^<]+<small>Last seen ", page)) == 2
     assert page.count(">Here<") == 1
 
     done = visitor.send("/you/sessions", "/you")
