@@ -56,9 +56,8 @@ class Listeners:
         """Of all events published those that have to come."""
         return {s: published[s] - self.before.get(s, set()) for s in _SERVICES}
 
-    def missing(self, service: str, wanted: set[str], seconds: float) -> set[str]:
-        """What has not come, after waiting for it."""
-        end = time.monotonic() + seconds
+    def missing(self, service: str, wanted: set[str], end: float) -> set[str]:
+        """What has not come by then (monotonic), after waiting for it."""
         while (left := wanted - self.heard(service)) and time.monotonic() < end:
             time.sleep(0.05)  # It comes in the other thread.
         return left

@@ -20,6 +20,7 @@ from tests.faults.distributed.system import System
 from tests.support.product import Answer, ApiClient
 
 _SETTLE_SECONDS = 90.0
+_BUS_SECONDS = 30.0  # For what is still to come over the bus once all has come to rest.
 _LEAST_CHARGE = Decimal("0.50")
 _GOING = {"placed", "reserving", "charging"}
 
@@ -164,8 +165,9 @@ class Judge:
         return found
 
     def _bus(self) -> Iterator[tuple[str, str]]:
+        end = time.monotonic() + _BUS_SECONDS
         for service, wanted in self._listeners.wanted(self._audit.published).items():
-            missing = self._listeners.missing(service, wanted, 30)
+            missing = self._listeners.missing(service, wanted, end)
             if missing:
                 yield "lost", f"{len(missing)} events of {service} never came over the bus"
             extra = self._listeners.heard(service) - self._audit.published[service]
